@@ -1,0 +1,210 @@
+"""The arithmetic of TensorFlow Lite's integer kernels. Nothing else in Python rounds.
+
+Every function works on scalars and arrays. The names are those of gemmlowp
+(``fixedpoint/fixedpoint.h``) and of TensorFlow Lite (``kernels/internal/common.cc``,
+``kernels/internal/quantization_util.cc``), which are the specification. The twin in C is
+``firmware_export/kernels/fixedpoint.h``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+INT32_MIN = -(1 << 31)
+INT32_MAX = (1 << 31) - 1
+INT8_MIN = -128
+INT8_MAX = 127
+
+Int64 = NDArray[np.int64]
+
+
+def round_half_away(x: ArrayLike) -> NDArray[Any]:
+    """Round to the nearest integer, halves away from zero, as C's ``round``."""
+    # Not floor(x + 0.5): that rounds 0.49999999999999994 up.
+    fraction, whole = np.modf(x)
+    return whole + np.where(np.abs(fraction) >= 0.5, np.sign(fraction), 0)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """Split a real multiplier into a 31-bit integer and a power of two.
+
+    ``real ≈ multiplier / 2**31 * 2**shift`` with ``2**30 <= multiplier < 2**31``. Multipliers
+    under about 2**-32 become (0, 0). Source: TFLite's ``QuantizeMultiplier``.
+
+    >>> quantize_multiplier(0.5), quantize_multiplier(1.0)
+    ((1073741824, 0), (1073741824, 1))
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = int(round_half_away(fraction * (1 << 31)))
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return multiplier, shift
+
+
+def quantize_multipliers(real: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """`quantize_multiplier` of each element: (multipliers, shifts), both int32."""
+    pairs = [quantize_multiplier(float(value)) for value in np.atleast_1d(np.asarray(real))]
+    multipliers, shifts = zip(*pairs, strict=True)
+    return np.array(multipliers, np.int32), np.array(shifts, np.int32)
+
+
+def wrap_int32(x: ArrayLike) -> Int64:
+    """Keep the low 32 bits as a signed number, as the machine does."""
+    low = np.asarray(x, np.int64) & 0xFFFFFFFF
+    return np.where(low >= 1 << 31, low - (1 << 32), low)
+
+
+def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64:
+    """High 32 bits of ``2 * a * b``, rounded to nearest, halves up.
+
+    Source: gemmlowp's ``SaturatingRoundingDoublingHighMul``. Its nudge of ``2**30`` towards the
+    product's sign followed by a truncating division by ``2**31`` is, for either sign, the floor
+    of ``(a * b + 2**30) / 2**31``. INT32_MIN squared saturates.
+    """
+    a = np.asarray(a, np.int64)
+    b = np.asarray(b, np.int64)
+    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+
+
+def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64:
+    """Divide by ``2**exponent``, rounded to nearest, halves away from zero (gemmlowp)."""
+    x = np.asarray(x, np.int64)
+    mask = (np.int64(1) << np.asarray(exponent, np.int64)) - 1
+    remainder = x & mask
+    threshold = (mask >> 1) + (x < 0)
+    return (x >> exponent) + (remainder > threshold)
+
+
+def saturating_shift_left(x: ArrayLike, exponent: int) -> Int64:
+    """Multiply by ``2**exponent`` and saturate to int32 (gemmlowp's positive-exponent case)."""
+    return np.clip(np.asarray(x, np.int64) << exponent, INT32_MIN, INT32_MAX)
+
+
+def multiply_by_quantized_multiplier(
+    x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike
+) -> Int64:
+    """Scale int32 accumulators by ``multiplier / 2**31 * 2**shift`` with double rounding.
+
+    Source: TFLite's ``MultiplyByQuantizedMultiplier`` as TFLite Micro and CMSIS-NN build it.
+    The left shift wraps to 32 bits, as theirs does. Arrays broadcast.
+    """
+    shift = np.asarray(shift, np.int64)
+    left = np.maximum(shift, 0)
+    right = np.maximum(-shift, 0)
+    shifted = wrap_int32(np.asarray(x, np.int64) << left)
+    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, multiplier), right)
+
+
+def scaling_overflows(largest: ArrayLike, shift: ArrayLike) -> bool:
+    """Whether accumulators of up to some magnitudes leave int32 when they are scaled.
+
+    `multiply_by_quantized_multiplier` shifts left first. What the shift loses is undefined
+    behaviour in TFLite's kernels, so nothing that can lose it has bytes to agree on.
+    """
+    room = np.int64(INT32_MAX) >> np.clip(np.asarray(shift, np.int64), 0, 32)
+    return bool(np.any(np.asarray(largest, np.int64) > room))
+
+
+def saturate_int8(x: ArrayLike, low: int = INT8_MIN, high: int = INT8_MAX) -> NDArray[np.int8]:
+    """Clamp to ``[low, high]`` and narrow to int8."""
+    return np.clip(x, low, high).astype(np.int8)
+
+
+def requantize(
+    acc: ArrayLike,
+    multiplier: ArrayLike,
+    shift: ArrayLike,
+    zero_point: int,
+    low: int = INT8_MIN,
+    high: int = INT8_MAX,
+) -> NDArray[np.int8]:
+    """Scale accumulators, add the output zero point, clamp: the end of most int8 kernels."""
+    scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
+    return saturate_int8(scaled + zero_point, low, high)
+
+
+def divide_round_half_away(total: ArrayLike, count: ArrayLike) -> Int64:
+    """Divide integers, rounded to nearest, halves away from zero (average pooling)."""
+    total = np.asarray(total, np.int64)
+    count = np.asarray(count, np.int64)
+    magnitude = (np.abs(total) + count // 2) // count
+    return np.where(total > 0, magnitude, -magnitude)
+
+
+def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
+    """Quantize reals to int8: ``clamp(round(x / scale) + zero_point)``.
+
+    Division in float32 and halves away from zero, as TFLite's ``AffineQuantize``.
+    """
+    steps = round_half_away(np.asarray(x, np.float32) / np.float32(scale))
+    return saturate_int8(steps + zero_point)
+
+
+def dequantize(q: ArrayLike, scale: float, zero_point: int) -> NDArray[np.float32]:
+    """Reals that int8 values stand for: ``scale * (q - zero_point)``, float32."""
+    return (np.float32(scale) * (np.asarray(q, np.int32) - zero_point)).astype(np.float32)
+
+
+def round_and_clamp(x: ArrayLike, low: int, high: int) -> Int64:
+    """Round reals (halves away from zero) and clamp to an integer range: weights and biases."""
+    return np.clip(round_half_away(np.asarray(x, np.float64)), low, high).astype(np.int64)
+
+
+# --- gemmlowp's fixed-point functions, Q0.31 unless noted -------------------------------------
+
+
+def _exp_between_minus_quarter_and_zero(a: Int64) -> Int64:
+    """exp(a) for a in [-1/4, 0): Taylor's series to the 4th power around -1/8."""
+    mul = saturating_rounding_doubling_high_mul
+    constant_term = 1895147668  # exp(-1/8)
+    one_third = 715827883
+    x = a + (1 << 28)
+    x2 = mul(x, x)
+    x3 = mul(x2, x)
+    x4_over_4 = rounding_divide_by_pot(mul(x2, x2), 2)
+    tail = rounding_divide_by_pot(mul(x4_over_4 + x3, one_third) + x2, 1)
+    return constant_term + mul(constant_term, x + tail)
+
+
+# exp(-2**k) in Q0.31 for k = -2 … 4.
+_EXP_OF_MINUS_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def exp_on_negative_values(a: ArrayLike, integer_bits: int = 5) -> Int64:
+    """exp(a) in Q0.31 of non-positive a with the given number of integer bits (gemmlowp)."""
+    a = np.asarray(a, np.int64)
+    fraction_bits = 31 - integer_bits
+    quarter = 1 << (fraction_bits - 2)
+    a_mod_quarter = (a & (quarter - 1)) - quarter
+    result = _exp_between_minus_quarter_and_zero(a_mod_quarter << integer_bits)
+    remainder = a_mod_quarter - a
+    for k, factor in zip(range(-2, integer_bits), _EXP_OF_MINUS_POWERS, strict=False):
+        bit = (remainder >> (fraction_bits + k)) & 1
+        result = np.where(bit, saturating_rounding_doubling_high_mul(result, factor), result)
+    return np.where(a == 0, INT32_MAX, result)
+
+
+def one_over_one_plus_x(a: ArrayLike) -> Int64:
+    """1 / (1 + a) in Q0.31 for a in [0, 1): three Newton-Raphson steps (gemmlowp)."""
+    mul = saturating_rounding_doubling_high_mul
+    total = np.asarray(a, np.int64) + INT32_MAX
+    half_denominator = (total + 1) // 2  # RoundingHalfSum; the sum is never negative here
+    x = 1515870810 + mul(half_denominator, -1010580540)  # 48/17 - 32/17 d, in Q2.29
+    for _ in range(3):
+        error = (1 << 29) - mul(half_denominator, x)
+        x = x + saturating_shift_left(mul(x, error), 2)
+    return saturating_shift_left(x, 1)
+
+
+def count_leading_zeros_32(x: ArrayLike) -> Int64:
+    """Leading zero bits of a positive 32-bit number."""
+    return 32 - np.frexp(np.asarray(x, np.float64))[1].astype(np.int64)

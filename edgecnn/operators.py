@@ -1,0 +1,162 @@
+"""What an operator is, and the table of all of them.
+
+An operator lives in ``edgecnn/ops/<op>.py`` as one `Operator` object named ``OPERATOR``; this
+module finds it there, so a new operator edits nothing. The same stem names its other parts:
+``edgecnn/frontends/ops`` (how the front ends spell it), ``firmware_export/ops`` (its TFLite
+encoding and its C call), ``firmware_export/kernels`` (its C) and ``tests/ops`` (its cases).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+import numpy as np
+
+from edgecnn.errors import InvariantError
+from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, round_half_away
+from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams, Shape
+
+A = TypeVar("A", bound=Attributes)
+P = TypeVar("P")
+
+
+class Dialect(enum.Enum):
+    """A runtime's way of computing. TFLM is what boards run and what parity means.
+
+    The others differ from it in ways that were traced to a line of their source. Lowering under
+    a dialect predicts that runtime's bytes exactly, so it too is checked with zero tolerance.
+    """
+
+    TFLM = "tflm"
+    TFLITE = "tflite"
+    LITERT = "litert"
+
+
+class OutputRange(enum.Enum):
+    """Where the scale and zero point of an operator's output come from."""
+
+    CALIBRATED = "calibrated"
+    SAME_AS_INPUT = "same as input"
+    FIXED = "fixed"
+
+
+class Operator(Generic[A, P]):
+    """The meaning of one operator: shapes, floats, integers, and how it is quantized.
+
+    Subclasses set ``attributes`` and override what applies. Arrays have the batch in their
+    first dimension, which may be larger than the 1 of the graph. A float-only operator
+    (``is_float_only``) is removed by the passes before quantization and has no `lower`.
+    """
+
+    attributes: ClassVar[type[Attributes]] = Attributes
+    summary: ClassVar[str] = ""
+    is_float_only: ClassVar[bool] = False
+    #: One value of the output depends on the same-index value of each activation input only.
+    is_elementwise: ClassVar[bool] = False
+    #: The operator can apply a fused activation, in a field ``activation`` of its attributes.
+    fuses_activation: ClassVar[bool] = False
+    #: The output holds the bytes of the input, in the same order: no code, no memory.
+    is_view: ClassVar[bool] = False
+
+    output_range: ClassVar[OutputRange] = OutputRange.CALIBRATED
+    fixed_output: ClassVar[QuantParams | None] = None
+    #: Axis of the weights (input 1) that has one scale each; None where there are no weights.
+    weights_axis: ClassVar[int | None] = None
+    per_channel: ClassVar[bool] = False
+
+    def infer_shapes(self, attributes: A, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Shapes of the outputs from the shapes of the inputs (``()`` for an absent one)."""
+        raise NotImplementedError
+
+    def evaluate_float(self, attributes: A, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """Compute float32 outputs from float32 inputs (None for an absent one)."""
+        raise NotImplementedError
+
+    def lower(self, node: Node, graph: Graph, dialect: Dialect) -> P:
+        """Turn an int8 node into plain integers: all that the integer meaning needs.
+
+        `UnsupportedError` must not come from here: `unsupported` is asked first.
+        """
+        raise NotImplementedError
+
+    def evaluate_int(self, params: P, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Compute int8 outputs from int8 activation inputs; the definition of the bytes."""
+        raise NotImplementedError
+
+    def macs(self, attributes: A, shapes: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+        """Multiply-accumulates of one inference."""
+        return 0
+
+    def unsupported(self, node: Node, graph: Graph) -> str | None:
+        """Say why this node cannot be exported exactly, or None. Float and int8 graphs."""
+        return None
+
+    def keeps_samples_apart(self, attributes: A) -> bool:
+        """Whether the first dimension is only a batch, so that many samples run at once."""
+        return True
+
+
+def _discover(package: str, attribute: str) -> dict[str, Any]:
+    """Import each module of a package and collect one attribute, keyed by the module's stem."""
+    parent = importlib.import_module(package)
+    stems = sorted(info.name for info in pkgutil.iter_modules(parent.__path__))
+    modules = {stem: importlib.import_module(f"{package}.{stem}") for stem in stems}
+    return {stem: getattr(m, attribute) for stem, m in modules.items() if hasattr(m, attribute)}
+
+
+discover: Callable[[str, str], dict[str, Any]] = functools.cache(_discover)
+
+
+def operators() -> dict[str, Operator[Any, Any]]:
+    """All operators by name."""
+    return cast("dict[str, Operator[Any, Any]]", discover("edgecnn.ops", "OPERATOR"))
+
+
+def operator(name: str) -> Operator[Any, Any]:
+    """The operator of a node's ``op``."""
+    try:
+        return operators()[name]
+    except KeyError:
+        raise InvariantError(f"no operator is called '{name}'") from None
+
+
+def same_quantization_problem(first: QuantParams | None, second: QuantParams | None) -> str | None:
+    """Say so where input and output of an operator that only moves values differ in scale."""
+    return None if first == second else "its input and output differ in scale or zero point"
+
+
+# --- fused activations ------------------------------------------------------------------------
+
+#: Real bounds of the activations that a kernel can apply while it writes its output.
+ACTIVATION_BOUNDS: dict[str, tuple[float, float]] = {
+    "none": (-np.inf, np.inf),
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+    "relu_n1_to_1": (-1.0, 1.0),
+}
+
+
+def apply_activation(activation: str, x: Array) -> Array:
+    """Clamp floats to the bounds of an activation."""
+    low, high = ACTIVATION_BOUNDS[activation]
+    return x if activation == "none" else np.clip(x, np.float32(low), np.float32(high))
+
+
+def activation_limits(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
+    """int8 clamp of a fused activation, as TFLite's ``CalculateActivationRangeQuantized``.
+
+    The bound is divided by the scale in float32 and rounded half away from zero.
+    """
+    low, high = ACTIVATION_BOUNDS[activation]
+
+    def quantized(bound: float, unbounded: int) -> int:
+        if np.isinf(bound):
+            return unbounded
+        return zero_point + int(round_half_away(np.float32(bound) / np.float32(scale)))
+
+    return max(INT8_MIN, quantized(low, INT8_MIN)), min(INT8_MAX, quantized(high, INT8_MAX))

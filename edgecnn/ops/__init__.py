@@ -1,0 +1,1 @@
+"""One module an operator: attributes, shape rule, float meaning, lowering, integer meaning."""

@@ -1,0 +1,129 @@
+"""Softmax over the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecnn.fixedpoint import (
+    INT8_MIN,
+    INT32_MAX,
+    count_leading_zeros_32,
+    exp_on_negative_values,
+    multiply_by_quantized_multiplier,
+    one_over_one_plus_x,
+    quantize_multiplier,
+    rounding_divide_by_pot,
+    saturate_int8,
+    saturating_rounding_doubling_high_mul,
+)
+from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams, Shape
+from edgecnn.operators import Dialect, Operator, OutputRange
+
+#: Integer bits of the scaled difference to the largest input, and of the sum of exponentials.
+DIFFERENCE_INTEGER_BITS = 5
+SUM_INTEGER_BITS = 12
+
+#: With more values, the sum of exponentials can reach 512. The shares are then divided by 2**32,
+#: where TensorFlow Lite Micro stops the program and C's shifts are undefined.
+MAX_DEPTH = 511
+
+
+@dataclass(frozen=True)
+class SoftmaxAttributes(Attributes):
+    """The inputs are multiplied by ``beta`` first."""
+
+    beta: float = 1.0
+
+
+@dataclass(frozen=True)
+class SoftmaxParams:
+    """Integers of an int8 softmax over rows of ``depth`` values.
+
+    Differences to the row's largest value that are under ``difference_min`` count as nothing.
+    """
+
+    depth: int
+    rows: int
+    multiplier: int
+    left_shift: int
+    difference_min: int
+
+
+class Softmax(Operator[SoftmaxAttributes, SoftmaxParams]):
+    """Softmax."""
+
+    attributes = SoftmaxAttributes
+    summary = "over the last axis; output scale 1/256, zero point -128"
+    output_range = OutputRange.FIXED
+    fixed_output = QuantParams.per_tensor(1 / 256, -128)
+
+    def infer_shapes(
+        self, attributes: SoftmaxAttributes, shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        return (shapes[0],)
+
+    def evaluate_float(
+        self, attributes: SoftmaxAttributes, inputs: Sequence[Array | None]
+    ) -> tuple[Array, ...]:
+        (x,) = inputs
+        assert x is not None
+        powers = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(attributes.beta))
+        return (powers / powers.sum(axis=-1, keepdims=True),)
+
+    def lower(self, node: Node, graph: Graph, dialect: Dialect) -> SoftmaxParams:
+        """Scale the differences to Q5.26, as TFLite's ``PreprocessSoftmaxScaling``."""
+        a = node.attributes
+        assert isinstance(a, SoftmaxAttributes)
+        x = graph.tensors[node.inputs[0]]
+        beta = float(np.float32(a.beta))
+        real = min(beta * x.scale * (1 << (31 - DIFFERENCE_INTEGER_BITS)), float(INT32_MAX))
+        multiplier, left_shift = quantize_multiplier(real)
+        largest = ((1 << DIFFERENCE_INTEGER_BITS) - 1) << (31 - DIFFERENCE_INTEGER_BITS)
+        return SoftmaxParams(
+            depth=x.shape[-1],
+            rows=x.size // x.shape[-1],
+            multiplier=multiplier,
+            left_shift=left_shift,
+            difference_min=-(largest >> left_shift),
+        )
+
+    def evaluate_int(self, params: SoftmaxParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Compute TFLite's fixed-point softmax (``reference_ops::Softmax`` for int8)."""
+        x = inputs[0].astype(np.int64)
+        difference = x - x.max(axis=-1, keepdims=True)
+        counts = difference >= params.difference_min
+        scaled = multiply_by_quantized_multiplier(
+            np.where(counts, difference, 0), params.multiplier, params.left_shift
+        )
+        powers = exp_on_negative_values(scaled, DIFFERENCE_INTEGER_BITS)
+        terms = np.where(counts, rounding_divide_by_pot(powers, SUM_INTEGER_BITS), 0)
+        total = terms.sum(axis=-1, keepdims=True)
+        headroom = count_leading_zeros_32(total)
+        reciprocal = one_over_one_plus_x((total << headroom) - (1 << 31))
+        exponent = SUM_INTEGER_BITS - headroom + 31 - 8
+        shares = saturating_rounding_doubling_high_mul(reciprocal, powers)
+        y = saturate_int8(rounding_divide_by_pot(shares, exponent) + INT8_MIN)
+        return (np.where(counts, y, np.int8(INT8_MIN)),)
+
+    def unsupported(self, node: Node, graph: Graph) -> str | None:
+        a = node.attributes
+        assert isinstance(a, SoftmaxAttributes)
+        x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+        if not a.beta > 0:
+            return f"its beta is {a.beta}; it must be over 0"
+        if x.shape[-1] > MAX_DEPTH:
+            return (
+                f"it runs over {x.shape[-1]} values; TensorFlow Lite Micro computes at most "
+                f"{MAX_DEPTH} (let the network end with the softmax's input)"
+            )
+        if x.quant is not None and a.beta * x.scale * (1 << 26) <= 1:
+            return "its input scale is under 2**-26"
+        if output.quant is not None and output.quant != self.fixed_output:
+            return "its output scale is not 1/256 with zero point -128"
+        return None
+
+
+OPERATOR = Softmax()
