@@ -1,0 +1,1 @@
+"""One module an operator: how each front end spells it."""

@@ -1,0 +1,85 @@
+"""Average pooling: ATen's avg_pool2d and its kin, TFLite's AVERAGE_POOL_2D."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
+from edgecnn.frontends.spelling import TfliteOperator, aten, fused_activation, tflite
+from edgecnn.frontends.windows import (
+    adaptive_window,
+    as_pair,
+    image_rank_4,
+    pooling_padding,
+    tflite_window_padding,
+)
+from edgecnn.ops.average_pool2d import AveragePool2DAttributes
+from edgecnn.ops.mean import MeanAttributes
+from edgecnn.ops.pad import PadAttributes
+from edgecnn.windows import Padding, Pair
+
+
+@tflite("AVERAGE_POOL_2D")
+def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
+    """Import AVERAGE_POOL_2D."""
+    o = op.options
+    size, stride = (o.filterHeight, o.filterWidth), (o.strideH, o.strideW)
+    padding = tflite_window_padding(o.padding, b.shape(op.inputs[0] or ""), size, stride)
+    activation = fused_activation(o.fusedActivationFunction)
+    return op.emit(
+        b, "average_pool2d", op.inputs, AveragePool2DAttributes(size, stride, padding, activation)
+    )
+
+
+def from_nchw(
+    b: GraphBuilder,
+    x: Value,
+    size: Pair,
+    stride: Pair,
+    padding: Padding = (0, 0, 0, 0),
+    counted: Padding = (0, 0, 0, 0),
+) -> Value:
+    """Import average pooling of NCHW: ``counted`` zeros are averaged, ``padding`` is not.
+
+    One window over the whole image is a mean over height and width.
+    """
+    x, name = b.nhwc(x), b.scope
+    if any(counted):
+        (top, bottom, left, right) = counted
+        border = PadAttributes(((0, 0), (top, bottom), (left, right), (0, 0)))
+        x = b.emit("pad", [x], border, name=f"{name}_pad")
+    if size == b.shape(x)[1:3] and not any(padding):
+        return b.nchw(b.emit("mean", [x], MeanAttributes((1, 2), keep_dims=True)))
+    return b.nchw(b.emit("average_pool2d", [x], AveragePool2DAttributes(size, stride, padding)))
+
+
+@aten("avg_pool2d.default")
+def from_aten(
+    b: GraphBuilder,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Value:
+    """Import avg_pool2d. What ceil_mode adds at the end, torch never counts."""
+    if divisor_override is not None:
+        raise Unsupported("it overrides the divisor", "scale the weights of the next layer")
+    size = as_pair(kernel)
+    steps, (h, w) = as_pair(stride) if stride else size, as_pair(padding)
+    amounts = pooling_padding(image_rank_4(b, x), size, steps, (h, w), ceil_mode)
+    if not count_include_pad:
+        return from_nchw(b, x, size, steps, amounts)
+    top, bottom, left, right = amounts
+    # Without ceil_mode the last rows may lie under no window: crop nothing, count h and w.
+    rest = (top - h, max(0, bottom - h), left - w, max(0, right - w))
+    return from_nchw(b, x, size, steps, rest, (h, h, w, w))
+
+
+@aten("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default")
+def from_aten_adaptive(b: GraphBuilder, x: Value, output: Sequence[int]) -> Value:
+    """Import adaptive_avg_pool2d where its windows are all alike."""
+    size = adaptive_window(image_rank_4(b, x), as_pair(output))
+    return from_nchw(b, x, size, size)

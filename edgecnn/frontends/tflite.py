@@ -1,0 +1,380 @@
+"""Reads ``.tflite`` files, float and int8, through the schema that ai-edge-litert ships."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from edgecnn import verify
+from edgecnn.errors import InvariantError, ModelFormatError
+from edgecnn.fixedpoint import INT8_MAX, INT8_MIN
+from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
+from edgecnn.frontends.constant_folding import fold
+from edgecnn.frontends.spelling import TfliteOperator, importers
+from edgecnn.ir import FLOAT32, INT8, Array, Graph, QuantParams, Shape, Tensor, prune
+
+IDENTIFIER = b"TFL3"
+#: Dimensions of a tensor; TFLite's kernels take no more.
+_MAX_RANK = 8
+
+_DTYPES = {
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "INT32": np.int32,
+    "UINT8": np.uint8,
+    "INT64": np.int64,
+    "BOOL": np.bool_,
+    "INT16": np.int16,
+    "INT8": np.int8,
+}
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {v: k for k, v in vars(enumeration).items() if not k.startswith("_")}
+
+
+def parse(data: bytes) -> Any:
+    """Unpack a flatbuffer into the schema's ``ModelT``.
+
+    Raises `ModelFormatError` for anything that is not one whole TFLite model.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if not data:
+        raise ModelFormatError("the file is empty")
+    if data[4:8] != IDENTIFIER:
+        raise ModelFormatError("this is not a TFLite file (no TFL3 identifier)")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+    except Exception as error:  # the unpacker raises whatever a wrong offset leads to
+        raise ModelFormatError(f"the TFLite file is truncated or corrupted ({error})") from error
+    if not model.subgraphs or model.operatorCodes is None or model.buffers is None:
+        raise ModelFormatError("the TFLite file is truncated or corrupted (no network in it)")
+    return model
+
+
+def tensor_names(subgraph: Any) -> list[str]:
+    """Unique names of a subgraph's tensors, in the order of their indices.
+
+    The simulator and the runners of ``.tflite`` files meet by these names.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for index, tensor in enumerate(subgraph.tensors):
+        name = (tensor.name or b"").decode("utf-8", "replace") or f"tensor_{index}"
+        while name in taken:
+            name = f"{name}#{index}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """A parsed model with what the importer looks up in it."""
+
+    model: Any
+    graph: Any
+    names: list[str]
+    types: dict[int, str]
+    operators: dict[int, str]
+
+    def dtype(self, index: int) -> str:
+        return np.dtype(_DTYPES[self.type_name(index)]).name
+
+    def type_name(self, index: int) -> str:
+        name = self.types.get(self.graph.tensors[index].type, "an unknown type")
+        if name not in _DTYPES:
+            raise Unsupported(f"tensor '{self.names[index]}' is of type {name}")
+        return name
+
+    def shape(self, index: int) -> Shape:
+        shape = self.graph.tensors[index].shape
+        sizes = () if shape is None else tuple(int(n) for n in shape)
+        if len(sizes) > _MAX_RANK or min(sizes, default=1) < 0:
+            raise ModelFormatError(f"tensor '{self.names[index]}' has a shape that cannot be")
+        return sizes
+
+    def quant(self, index: int) -> QuantParams | None:
+        q = self.graph.tensors[index].quantization
+        if q is None or q.scale is None or not len(q.scale):
+            return None
+        if self.type_name(index) in ("FLOAT32", "FLOAT16"):
+            return None  # left behind by converters; a float tensor means what it holds
+        scale = tuple(float(np.float32(s)) for s in q.scale)
+        zero_points = q.zeroPoint if q.zeroPoint is not None and len(q.zeroPoint) else [0]
+        zero_point = tuple(int(z) for z in np.broadcast_to(zero_points, (len(scale),)))
+        if not all(np.isfinite(s) and s > 0 for s in scale):
+            raise ModelFormatError(f"tensor '{self.names[index]}' has a scale that is not over 0")
+        axis = int(q.quantizedDimension) if len(scale) > 1 else None
+        self._check_quant(index, zero_point, len(scale), axis)
+        return QuantParams(scale, zero_point, axis)
+
+    def _check_quant(
+        self, index: int, zero_point: tuple[int, ...], scales: int, axis: int | None
+    ) -> None:
+        shape, name = self.shape(index), self.names[index]
+        if axis is not None and (not 0 <= axis < len(shape) or shape[axis] != scales):
+            raise ModelFormatError(
+                f"tensor '{name}' of shape {shape} has {scales} scales along axis {axis}"
+            )
+        if self.dtype(index) == INT8 and not all(INT8_MIN <= z <= INT8_MAX for z in zero_point):
+            raise ModelFormatError(f"tensor '{name}' has a zero point that is not an int8 value")
+
+    def data(self, index: int) -> Array | None:
+        tensor = self.graph.tensors[index]
+        raw = self.model.buffers[tensor.buffer].data
+        shape = self.shape(index)
+        if raw is None or not len(raw):
+            return None
+        dtype = np.dtype(_DTYPES[self.type_name(index)])
+        flat = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), dtype)
+        if flat.size != int(np.prod(shape, dtype=np.int64)):
+            raise ModelFormatError(
+                f"tensor '{self.names[index]}' of shape {shape} has {flat.size} values"
+            )
+        return flat.reshape(shape)
+
+
+class _Importer:
+    """Walks the operators of one subgraph and builds the graph."""
+
+    def __init__(self, source: _Source, name: str) -> None:
+        self.source = source
+        self.builder = GraphBuilder(name)
+        self.values: dict[int, Value] = {}
+        self.inputs = [int(i) for i in source.graph.inputs]
+        self.outputs = [int(i) for i in source.graph.outputs]
+
+    def run(self) -> None:
+        """Import inputs, operators and outputs."""
+        stripped = self._stripped_inputs()
+        for index in self.inputs:
+            if index not in stripped:
+                self._add_input(index)
+        for op in self.source.graph.operators or []:
+            self._import(op)
+        if self.builder.problems:
+            return  # outputs may be missing; `GraphBuilder.finish` lists the problems
+        for index in self.outputs:
+            value = self._value(index)
+            if value is None or self.builder.data(value) is not None:
+                raise ModelFormatError("an output of the network is constant or absent")
+            self.builder.outputs.append(value)
+
+    def _add_input(self, index: int, renamed: int | None = None) -> None:
+        source, declared = self.source, index if renamed is None else renamed
+        value = self.builder.add_input(
+            source.names[declared],
+            source.shape(index),
+            source.dtype(declared),
+            source.quant(declared),
+        )
+        self.values[declared] = value
+
+    def _stripped_inputs(self) -> set[int]:
+        """Start in int8 where a float or uint8 input is only quantized."""
+        readers: dict[int, list[Any]] = {index: [] for index in self.inputs}
+        for op in self.source.graph.operators or []:
+            for index in op.inputs:
+                if int(index) in readers:
+                    readers[int(index)].append(op)
+        stripped = set()
+        for index in self.inputs:
+            ops = readers[index]
+            if len(ops) == 1 and self._op_name(ops[0]) == "QUANTIZE":
+                output = int(ops[0].outputs[0])
+                if self._is_quantize_at_the_end(index, output):
+                    self._add_input(index, output)
+                    stripped.add(index)
+        return stripped
+
+    def _is_quantize_at_the_end(self, outer: int, inner: int) -> bool:
+        """Whether a conversion between the outside and int8 loses nothing by being left out."""
+        source = self.source
+        if source.dtype(inner) != INT8:
+            return False
+        if source.dtype(outer) == FLOAT32:
+            return True
+        a, b = source.quant(outer), source.quant(inner)
+        shift_only = a is not None and b is not None and a.scale == b.scale
+        return bool(
+            source.dtype(outer) == "uint8"
+            and shift_only
+            and a
+            and b
+            and a.zero_point[0] - b.zero_point[0] == 128
+        )
+
+    def _op_name(self, op: Any) -> str:
+        code = self.source.model.operatorCodes[op.opcodeIndex]
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        name = self.source.operators.get(number, f"operator {number}")
+        if name == "CUSTOM":
+            custom = code.customCode or b""
+            return "CUSTOM " + (custom.decode("utf-8", "replace") if custom else "?")
+        return name
+
+    def _value(self, index: int, as_float: bool = False) -> Value | None:
+        """The builder's value of a tensor; constants enter when they are first used."""
+        if index < 0:
+            return None
+        if index not in self.values:
+            data = self.source.data(index)
+            if data is None:
+                raise Unsupported(f"its input '{self.source.names[index]}' could not be imported")
+            quant = self.source.quant(index)
+            name = self.source.names[index]
+            if as_float and data.dtype != np.float32 and quant is not None:
+                data, quant = _dequantize_weights(data, quant), None
+            self.values[index] = self.builder.add_tensor(
+                Tensor(name, data.shape, data.dtype.name, data, quant)
+            )
+        return self.values[index]
+
+    def _import(self, op: Any) -> None:
+        name = self._op_name(op)
+        output = int(op.outputs[0]) if op.outputs is not None and len(op.outputs) else -1
+        if output < 0:
+            raise ModelFormatError(f"an operator {name} has no output")
+        label = self.source.names[output]
+        try:
+            self._import_one(op, name, output)
+        except Unsupported as problem:
+            # What depends on a missing tensor is only a consequence: not worth a line.
+            if "could not be imported" not in problem.reason:
+                self.builder.problem(name, label, problem.reason, problem.substitute)
+
+    def _import_one(self, op: Any, name: str, output: int) -> None:
+        source, builder = self.source, self.builder
+        if output in self.values:
+            return  # a QUANTIZE at the start, already stripped
+        inputs = [int(i) for i in op.inputs]
+        if self._fold(op, name, inputs, output):
+            return
+        if (
+            name == "DEQUANTIZE"
+            and output in self.outputs
+            and self._is_quantize_at_the_end(output, inputs[0])
+        ) or (
+            name == "QUANTIZE"
+            and output in self.outputs
+            and source.dtype(output) == "uint8"
+            and self._is_quantize_at_the_end(output, inputs[0])
+        ):
+            value = self._value(inputs[0])
+            assert value is not None
+            self.values[output] = value
+            return
+        _, table = importers()
+        if name not in table:
+            raise Unsupported("this operator is not supported")
+        if len(op.outputs) != 1:
+            raise Unsupported(f"it has {len(op.outputs)} outputs")
+        dtype = source.dtype(output)
+        if dtype not in (FLOAT32, INT8):
+            raise Unsupported(
+                f"it computes {dtype}; only int8 and float32 are supported",
+                "quantize the model to int8",
+            )
+        values = [self._value(i, as_float=dtype == FLOAT32) for i in inputs]
+        if not values or values[0] is None:
+            raise ModelFormatError(f"an operator {name} has no input")
+        for i, value in zip(inputs, values, strict=True):
+            if value and builder.data(value) is None and source.dtype(i) != dtype:
+                raise Unsupported(f"it turns {source.dtype(i)} into {dtype}")
+        quant = source.quant(output)
+        if dtype == INT8 and quant is None:
+            raise Unsupported("its int8 output has no scale")
+        operator = TfliteOperator(
+            name=name,
+            inputs=values,
+            options=op.builtinOptions,
+            output=source.names[output],
+            output_dtype=dtype,
+            output_shape=source.shape(output),
+            output_quant=quant,
+        )
+        result = table[name](builder, operator)
+        if builder.shape(result) != source.shape(output):
+            raise ModelFormatError(
+                f"operator {name} at '{operator.output}' declares an output of shape "
+                f"{source.shape(output)}; its inputs give {builder.shape(result)}"
+            )
+        self.values[output] = result
+
+    def _fold(self, op: Any, name: str, inputs: list[int], output: int) -> bool:
+        """Compute an operator on constants (shape arithmetic, packed weights) right away."""
+        if name == "SHAPE":
+            data: Array | None = np.array(self.source.shape(inputs[0]), np.int32)
+        else:
+            known = [
+                self.builder.data(self.values[i])
+                if i in self.values
+                else self.source.data(i)
+                if i >= 0
+                else None
+                for i in inputs
+            ]
+            if not inputs or any(array is None for array in known):
+                return False
+            quant = self.source.quant(inputs[0])
+            data = fold(name, [a for a in known if a is not None], op.builtinOptions, quant)
+        if data is None:
+            return False
+        data = data.astype(self.source.dtype(output), copy=False)
+        tensor = Tensor(self.source.names[output], data.shape, data.dtype.name, data)
+        self.values[output] = self.builder.add_tensor(tensor)
+        return True
+
+
+def _dequantize_weights(data: Array, quant: QuantParams) -> Array:
+    """Real weights of a float network that keeps them in int8 (dynamic-range quantization)."""
+    shape = [1] * data.ndim
+    if quant.axis is not None:
+        shape[quant.axis] = -1
+    scale = np.asarray(quant.scale, np.float32).reshape(shape)
+    zero_point = np.asarray(quant.zero_point, np.float32).reshape(shape)
+    return ((data.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
+def load(data: bytes, name: str) -> Graph:
+    """Read the first subgraph of a TFLite model.
+
+    ``data`` is the whole file. Float and uint8 inputs and outputs of an int8 network (QUANTIZE
+    and DEQUANTIZE at the ends) are stripped: the graph starts and ends in int8. Raises
+    `ModelFormatError`, or `UnsupportedError` with all operators that cannot be read.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = parse(data)
+    try:
+        graph = model.subgraphs[0]
+        if graph.inputs is None or graph.outputs is None or not graph.tensors:
+            raise ModelFormatError("the TFLite file holds a network without inputs or outputs")
+        if not all(0 <= tensor.buffer < len(model.buffers) for tensor in graph.tensors):
+            raise ModelFormatError("the TFLite file refers to data that is not in it")
+        source = _Source(
+            model,
+            graph,
+            tensor_names(graph),
+            _names(schema.TensorType),
+            _names(schema.BuiltinOperator),
+        )
+        importer = _Importer(source, name)
+        importer.run()
+    except (IndexError, AttributeError, TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ModelFormatError(
+            f"the TFLite file is malformed ({type(error).__name__}: {error})"
+        ) from error
+    except Unsupported as problem:
+        raise ModelFormatError(f"the TFLite file cannot be read: {problem.reason}") from problem
+    network = prune(importer.builder.finish(hashlib.sha256(data).hexdigest()))
+    try:
+        verify.check(network)
+    except InvariantError as error:  # types, scales and shapes that contradict each other
+        raise ModelFormatError(f"the TFLite file is malformed ({error})") from error
+    return network

@@ -1,0 +1,27 @@
+"""Reference networks in PyTorch, and the seconds-long training that the demo and tests use.
+
+The classes are exposed lazily, since importing them imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "ConvBlock": "blocks",
+    "ConvBlockNet": "blocks",
+    "DeepResidualNetwork": "residual",
+    "DigitsResidualNet": "residual",
+    "DropoutClassifier": "classifiers",
+    "ResidualBlock": "residual",
+    "SimpleCNN": "classifiers",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
