@@ -1,0 +1,77 @@
+"""edgecnn: trained CNN in, int8 ``.tflite`` and C for Cortex-M out, every byte checked.
+
+>>> import numpy as np, tempfile, torch, edgecnn
+>>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(),
+...                              torch.nn.Linear(4 * 6 * 6, 10))
+>>> graph = edgecnn.load(module, torch.zeros(1, 1, 8, 8))
+>>> int8 = edgecnn.quantize(graph, np.random.default_rng(0).random((20, 1, 8, 8)))
+>>> result = edgecnn.export(int8, tempfile.mkdtemp() + "/build", board="frdm-k64f")
+>>> result.parity.passed
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecnn.ir import Graph
+    from firmware_export.export import ExportResult
+
+try:
+    __version__ = version("edgecnn")
+except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = "0+source"
+
+__all__ = ["__version__", "export", "load", "quantize"]
+
+
+def load(model: Any, example: Any = None) -> Graph:
+    """Read a trained network.
+
+    ``model`` is the path of a ``.tflite`` or ``.pt2`` file, or an ``nn.Module`` with an
+    ``example`` input: a tensor of shape (1, …), or a tuple of tensors. Returns a graph in NHWC,
+    float, or int8 where the file is. Raises `edgecnn.errors.UserError` for anything that cannot
+    be read, with all unsupported operators named.
+    """
+    from edgecnn import loading
+    from edgecnn.errors import UserError
+
+    if isinstance(model, str | Path):
+        return loading.load_path(model)
+    if example is None:
+        raise UserError("an nn.Module needs an example input: load(module, torch.zeros(1, …))")
+    return loading.load_module(model, example)
+
+
+def quantize(graph: Graph, calibration: Iterable[Any], *, ranges: str = "mse") -> Graph:
+    """Quantize a float graph to int8.
+
+    ``calibration`` is an array (samples, …), or any iterable of arrays or tensors, samples or
+    batches, in the layout and the units of the model as given. ``ranges`` is ``"mse"`` (least
+    squared error) or ``"minmax"``. An int8 graph is returned as it is. Raises
+    `edgecnn.errors.DataError` for data that are empty, misshapen or not finite.
+    """
+    from edgecnn.data import to_feeds
+    from edgecnn.quantization.quantize import quantize_graph
+    from edgecnn.support import require_supported
+
+    if graph.is_quantized:
+        return graph
+    require_supported(graph)
+    int8 = quantize_graph(graph, to_feeds(graph, calibration), ranges)
+    require_supported(int8)
+    return int8
+
+
+def export(graph: Graph, directory: str | Path, **options: Any) -> ExportResult:
+    """Write an int8 graph as ``.tflite`` and C, verify it, and report.
+
+    See `firmware_export.export.export` for the options (``name``, ``board``, …) and the result.
+    """
+    from firmware_export.export import export as write
+
+    return write(graph, directory, **options)

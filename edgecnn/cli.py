@@ -1,0 +1,492 @@
+"""The command line. This and ``edgecnn/__init__.py`` are where the two packages meet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from edgecnn.console import Console, number, percent, print_error
+from edgecnn.errors import (
+    CheckError,
+    DataError,
+    EdgecnnError,
+    FitError,
+    UnsupportedError,
+    UserError,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Turn a trained CNN into an int8 .tflite and plain C for Cortex-M, every byte checked.",
+)
+
+
+class Optimize(StrEnum):
+    """What the generated C is chosen for."""
+
+    speed = "speed"
+    balanced = "balanced"
+    memory = "memory"
+
+
+class Ranges(StrEnum):
+    """How activation ranges are chosen from calibration data."""
+
+    mse = "mse"
+    minmax = "minmax"
+
+
+Model = Annotated[str, typer.Argument(help="file.tflite, file.pt2 or package.module:factory")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Calibration = Annotated[
+    Path | None, typer.Option(help="Inputs to calibrate a float model with: .npy, or .npz with x.")
+]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option("--input-shape", help="For package.module:factory, such as 1,3,32,32."),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="State dict for package.module:factory (tensors only).")
+]
+RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are chosen.")]
+BoardOption = Annotated[
+    str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
+]
+
+
+# --- models and data --------------------------------------------------------------------------
+
+
+def _shapes(texts: list[str] | None) -> list[tuple[int, ...]]:
+    """Shapes such as 1,3,32,32, one for each input."""
+    shapes = []
+    for text in texts or []:
+        try:
+            shape = tuple(int(part) for part in text.lower().replace("x", ",").split(","))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            raise UserError(f"--input-shape '{text}' is not a list of positive sizes: 1,3,32,32")
+        shapes.append(shape)
+    return shapes
+
+
+def _load(model: str, input_shape: list[str] | None, weights: Path | None) -> Any:
+    """A graph from a file or a factory."""
+    from edgecnn import loading
+
+    is_factory = ":" in model and not Path(model).exists()
+    if is_factory:
+        return loading.load_factory(model, _shapes(input_shape), weights)
+    for option, value in (("--weights", weights), ("--input-shape", input_shape)):
+        if value:
+            raise UserError(f"{option} goes with package.module:factory; {model} is a file")
+    return loading.load_path(model)
+
+
+def _source(model: str) -> bytes | None:
+    """The bytes of a ``.tflite`` model, which the oracle can run by itself."""
+    path = Path(model)
+    return path.read_bytes() if path.suffix == ".tflite" else None
+
+
+def _quantize(
+    graph: Any, model: str, calibration: Path | None, ranges: str, console: Console
+) -> Any:
+    """An int8 graph, and the float graph and calibration samples where there are any."""
+    import edgecnn
+    from edgecnn.data import load_file, to_feeds
+    from edgecnn.support import require_supported
+
+    if graph.is_quantized:
+        if calibration is not None:
+            console.note(f"{model} is int8 already: --calibration is not used")
+        require_supported(graph)
+        return graph, None, None
+    if calibration is None:
+        raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
+    x, _ = load_file(calibration, graph.inputs)
+    what = f"the calibration data in {calibration}"
+    feeds = to_feeds(graph, x, what)
+    return edgecnn.quantize(graph, x, ranges=ranges), graph, feeds
+
+
+def _labelled(graph: Any, path: Path) -> Any:
+    """Labelled samples in the layout and type of a graph."""
+    from edgecnn.data import check_labels, load_file, to_feeds
+
+    x, y = load_file(path, graph.inputs)
+    feeds = to_feeds(graph, x, f"the data in {path}")
+    return feeds, check_labels(y, len(next(iter(feeds.values()))), path)
+
+
+def _command(words: list[tuple[str, Any]], model: str) -> str:
+    """The command for the record: without the folder that it wrote to, and without folders."""
+    options = " ".join(f"{flag} {Path(str(value)).name}" for flag, value in words if value)
+    return f"edgecnn export {Path(model).name} {options}".rstrip()
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@app.command()
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
+    calibration: Calibration = None,
+    data: Annotated[Path | None, typer.Option(help="Labelled data: .npz with x and y.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the network in C and of its files.")] = "",
+    board: BoardOption = None,
+    cpu: Annotated[str | None, typer.Option(help="Core, where there is no board.")] = None,
+    optimize: Annotated[
+        Optimize, typer.Option(help="What to choose kernels for.")
+    ] = Optimize.balanced,
+    ranges: RangesOption = Ranges.mse,
+    input_shape: InputShape = None,
+    weights: Weights = None,
+    runners: Annotated[str | None, typer.Option(help="Runners to verify with.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Random samples to verify with.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random samples.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Quantize if need be, write .tflite and C, verify every byte, report."""
+    from firmware_export.export import Evidence
+    from firmware_export.export import export as write
+
+    console = Console(as_json=as_json, quiet=quiet)
+    with console.working("reading the model"):
+        graph = _load(model, input_shape, weights)
+        console.step("quantizing")
+        int8, float_graph, feeds = _quantize(graph, model, calibration, ranges.value, console)
+        x, y = _labelled(graph, data) if data else (None, None)
+        words = [
+            ("--calibration", calibration),
+            ("--data", data),
+            ("--name", name),
+            ("--board", board),
+            ("--cpu", cpu),
+            ("--optimize", optimize.value),
+            ("--ranges", ranges.value if float_graph is not None else ""),
+            ("--input-shape", " ".join(input_shape or [])),
+            ("--weights", weights),
+        ]
+        result = write(
+            int8,
+            output,
+            name=name,
+            board=board,
+            cpu=cpu,
+            optimize=optimize.value,
+            evidence=Evidence(float_graph, feeds, x, y),
+            source_tflite=_source(model) if float_graph is None else None,
+            runners=runners,
+            samples=samples,
+            seed=seed,
+            command=_command(words, model),
+            step=console.step,
+        )
+    if not console.json(result.to_json()):
+        _show_export(console, result)
+    if result.fit is not None and not result.fit.fits:
+        raise FitError(f"{result.name} does not fit {board}: {result.fit.explain()}")
+
+
+def _show_export(console: Console, result: Any) -> None:
+    _show_parity(console, result.parity)
+    if result.accuracy is not None:
+        _show_accuracy(console, result.accuracy)
+    rows = [
+        ["arena (RAM)", number(result.memory.arena_bytes)],
+        ["weights (flash)", number(result.weight_bytes)],
+        [f"{result.name}.tflite", number(result.tflite_bytes)],
+    ]
+    if result.fit is not None:
+        fit = result.fit
+        rows += [
+            ["RAM of the board's", f"{number(fit.ram_used)} of {number(fit.ram_available)}"],
+            [
+                "flash used of the board's",
+                f"{number(fit.flash_used)} of {number(fit.flash_available)}",
+            ],
+        ]
+    console.table("Size", ["what", ">bytes"], rows)
+    console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
+
+
+def _show_parity(console: Console, report: Any) -> None:
+    rows = []
+    for r in report.runners:
+        if not r.available or r.rejected:
+            rows.append([r.name, "-", "-", "-", r.reason])
+            continue
+        known = f"{number(r.known_differences)} known differences from {report.reference}"
+        remark = f"{known}, as predicted" if r.known_differences else ""
+        rows.append([r.name, str(r.tensors), number(r.values), number(r.mismatches), remark])
+    console.table(
+        f"Parity on {report.samples} samples, every tensor",
+        ["runner", ">tensors", ">values", ">differing", "remark"],
+        rows,
+    )
+    console.text(report.summary())
+
+
+def _show_accuracy(console: Console, accuracy: Any) -> None:
+    rows = [
+        ["float", percent(accuracy.float_accuracy)],
+        ["int8", percent(accuracy.int8_accuracy)],
+        ["agreement", percent(accuracy.agreement)],
+    ]
+    console.table(f"Accuracy on {number(accuracy.samples)} samples", ["network", ">correct"], rows)
+
+
+@app.command()
+def verify(
+    target: Annotated[str, typer.Argument(help="Exported folder, or an int8 .tflite file.")],
+    runners: Annotated[str | None, typer.Option(help="Comma-separated runners; all.")] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="Inputs to use: .npy, or .npz with x.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Random samples, besides three extremes.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random samples.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare every tensor on every runner with TensorFlow Lite Micro, byte by byte."""
+    from edgecnn.data import load_file, to_feeds
+    from edgecnn.parity import random_feeds
+    from edgecnn.parity import verify as compare
+    from firmware_export.runners import select
+
+    console = Console(as_json=as_json, quiet=quiet)
+    chosen = select(runners)
+    with console.working("loading"), _artifact(target) as artifact:
+        if inputs is None:
+            feeds = random_feeds(artifact.graph, samples, seed)
+        else:
+            x, _ = load_file(inputs, artifact.graph.inputs)
+            feeds = to_feeds(artifact.graph, x, f"the inputs in {inputs}")
+
+        def progress(done: int, total: int) -> None:
+            console.step(f"verified {done} of {total} samples")
+
+        report = compare(artifact, chosen, feeds, progress=progress)
+    if not console.json(report.to_json()):
+        _show_parity(console, report)
+    if not report.passed:
+        raise CheckError(report.summary())
+
+
+@contextmanager
+def _artifact(target: str) -> Iterator[Any]:
+    """An exported folder, or an int8 file with C made for the occasion."""
+    from edgecnn import loading
+    from edgecnn.support import require_supported
+    from firmware_export import manifest
+    from firmware_export.scratch import generated
+
+    path = Path(target)
+    if path.is_dir():
+        yield manifest.open_export(path)
+        return
+    graph = loading.load_path(path)
+    if not graph.is_quantized or path.suffix != ".tflite":
+        raise UserError(f"{target} is not int8: verify takes an exported folder or an int8 .tflite")
+    require_supported(graph)
+    with generated(graph, path.read_bytes()) as artifact:
+        yield artifact
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model as for export, or an exported folder.")],
+    data: Annotated[Path, typer.Option(help="Labelled data: .npz with x and y.")],
+    calibration: Calibration = None,
+    ranges: RangesOption = Ranges.mse,
+    input_shape: InputShape = None,
+    weights: Weights = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Accuracy of float and int8 on labelled data."""
+    from edgecnn.evaluate import evaluate as measure
+    from firmware_export import manifest
+    from firmware_export.scratch import compiled
+
+    console = Console(as_json=as_json, quiet=quiet)
+    with console.working("loading"):
+        if Path(model).is_dir():
+            artifact = manifest.open_export(Path(model))
+            int8, float_graph = artifact.graph, None
+        else:
+            graph = _load(model, input_shape, weights)
+            int8, float_graph, _ = _quantize(graph, model, calibration, ranges.value, console)
+            artifact = None
+        x, y = _labelled(float_graph or int8, data)
+        console.step("compiling for this machine")
+        with compiled(int8, artifact) as session:
+            console.step("running")
+            accuracy = measure(int8, session.run_on_all_cores, x, y, float_graph=float_graph)
+    if not console.json(accuracy.to_json()):
+        _show_accuracy(console, accuracy)
+
+
+@app.command()
+def analyze(
+    model: Model,
+    board: BoardOption = None,
+    input_shape: InputShape = None,
+    weights: Weights = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Operators, MACs, parameters, RAM and flash, and the boards that a network fits."""
+    from firmware_export.analysis import analyze as look
+    from firmware_export.analysis import only_problems
+
+    console = Console(as_json=as_json, quiet=quiet)
+    try:
+        with console.working("reading the model"):
+            analysis = look(_load(model, input_shape, weights), board)
+    except UnsupportedError as error:
+        console.json(only_problems(error))
+        raise
+    if not console.json(analysis.to_json()):
+        _show_analysis(console, analysis)
+
+
+def _show_analysis(console: Console, analysis: Any) -> None:
+    rows = [[name, str(count)] for name, count in analysis.operators.items()]
+    console.table("Operators", ["operator", ">count"], rows)
+    sizes = [
+        ["multiply-accumulates", number(analysis.macs)],
+        ["parameters", number(analysis.parameters)],
+        ["arena (RAM), bytes", number(analysis.arena_bytes)],
+        ["weights (flash), bytes", number(analysis.weight_bytes)],
+    ]
+    console.table("Size", ["what", ">count"], sizes)
+    boards = [
+        [
+            name,
+            "yes" if fit.fits else "no",
+            number(fit.ram_used),
+            number(fit.ram_available),
+            number(fit.flash_used),
+            number(fit.flash_available),
+        ]
+        for name, fit in analysis.boards.items()
+    ]
+    columns = ["board", "fits", ">RAM used", ">RAM there", ">flash used", ">flash there"]
+    console.table("Boards", columns, boards)
+
+
+@app.command()
+def ops(as_json: Json = False, quiet: Quiet = False) -> None:
+    """The operators that are supported, and where."""
+    from firmware_export.support_table import COLUMNS, rows
+
+    console = Console(as_json=as_json, quiet=quiet)
+    table = rows()
+    if not console.json({row[0]: dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in table}):
+        console.table("Operators", COLUMNS, table)
+
+
+@app.command()
+def boards(as_json: Json = False, quiet: Quiet = False) -> None:
+    """The boards whose memory and clock are known."""
+    from firmware_export.boards import all_boards
+
+    console = Console(as_json=as_json, quiet=quiet)
+    known = all_boards()
+    if not console.json({name: board.to_json() for name, board in known.items()}):
+        rows = [
+            [
+                b.name,
+                b.core,
+                f"{b.clock_hz / 1e6:g} MHz",
+                number(b.flash_bytes),
+                number(b.ram_bytes),
+            ]
+            for b in known.values()
+        ]
+        console.table("Boards", ["board", "core", ">clock", ">flash", ">RAM"], rows)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
+        "demo"
+    ),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a small residual network on digits and run the main job for the FRDM-K64F."""
+    from firmware_export.demo import run
+
+    console = Console(as_json=as_json, quiet=quiet)
+    with console.working("training"):
+        result = run(output, console.step)
+    if not console.json(result.to_json()):
+        _show_export(console, result)
+    if result.fit is not None and not result.fit.fits:
+        raise FitError(f"{result.name} does not fit its board: {result.fit.explain()}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import edgecnn
+
+        typer.echo(f"edgecnn {edgecnn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn a trained CNN into an int8 .tflite and plain C for Cortex-M, every byte checked."""
+
+
+def main() -> None:
+    """Run the command line and exit with its status; no traceback for a user's mistake."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; return 0, 1 (a check failed), 2 (wrong input) or 70 (our fault)."""
+    try:
+        status = app(arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except EdgecnnError as error:
+        print_error(str(error))
+        return error.exit_code
+    except TyperException as error:
+        print_error(error.format_message() or "no command is given")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print_error("interrupted")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if os.environ.get("EDGECNN_DEBUG"):
+            raise
+        print_error(
+            f"{type(error).__name__}: {error} (a fault of edgecnn; EDGECNN_DEBUG=1 shows where)"
+        )
+        return EdgecnnError.exit_code

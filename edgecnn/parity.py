@@ -1,0 +1,270 @@
+"""Compares runners tensor by tensor, with zero tolerance, and names the first that differs.
+
+A `Runner` can compute an exported network; a `Session` is one that has loaded it. Runners
+are found in ``firmware_export/runners``; this module only knows the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgecnn.errors import InvariantError, ModelFormatError, UserError
+from edgecnn.ir import Array, Graph
+from edgecnn.operators import Dialect
+from edgecnn.simulator import chunks, lower_all, run_int
+
+#: The runner that parity is measured against, and what stands in where it is not installed.
+ORACLE = "tflm"
+FALLBACK = "numpy"
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """An exported network as runners see it.
+
+    ``tflite`` is the file to run; ``c_directory`` holds the generated C of ``name``, where
+    there is some, and ``c_tensors`` the tensors in the order in which it numbers them (as
+    ``graph.activations()`` by default).
+    """
+
+    graph: Graph
+    tflite: bytes
+    name: str = ""
+    c_directory: Path | None = None
+    c_tensors: tuple[str, ...] = ()
+
+
+class Session(Protocol):
+    """A network that a runner has loaded."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute int8 samples: ``feeds[input]`` is (samples, *shape).
+
+        Returns the tensors that the runner can show, outputs always among them, as arrays of
+        shape (samples, *shape).
+        """
+        ...
+
+
+class Runner(Protocol):
+    """Something that can compute an exported network."""
+
+    name: str
+    dialect: Dialect
+
+    def unavailable(self, artifact: Artifact) -> str | None:
+        """Say why this runner cannot run here, or None."""
+        ...
+
+    def open(self, artifact: Artifact) -> Session:
+        """Load a network."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One differing value."""
+
+    tensor: str
+    index: tuple[int, ...]
+    expected: int
+    got: int
+
+
+@dataclass
+class RunnerResult:
+    """How one runner compared.
+
+    ``mismatches`` counts values that differ from what the runner's dialect predicts;
+    ``known_differences`` counts those that differ from the oracle and that the dialect predicts.
+    """
+
+    name: str
+    available: bool
+    reason: str = ""
+    rejected: bool = False
+    tensors: int = 0
+    values: int = 0
+    mismatches: int = 0
+    max_abs_diff: int = 0
+    first_mismatch: Mismatch | None = None
+    known_differences: int = 0
+
+    def compare(
+        self,
+        order: Sequence[str],
+        expected: Mapping[str, Array],
+        got: Mapping[str, Array],
+        first_sample: int,
+    ) -> None:
+        """Count the differing values of a chunk of samples, tensors in execution order."""
+        shared = [name for name in order if name in expected and name in got]
+        self.tensors = len(shared)
+        for name in shared:
+            difference = got[name].astype(np.int32) - expected[name].astype(np.int32)
+            self.values += difference.size
+            wrong = np.argwhere(difference)
+            if not len(wrong):
+                continue
+            self.mismatches += len(wrong)
+            self.max_abs_diff = max(self.max_abs_diff, int(np.abs(difference).max()))
+            if self.first_mismatch is None:
+                at = tuple(int(i) for i in wrong[0])
+                self.first_mismatch = Mismatch(
+                    name,
+                    (at[0] + first_sample, *at[1:]),
+                    int(expected[name][at]),
+                    int(got[name][at]),
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of the JSON report that is about this runner."""
+        first = self.first_mismatch
+        result: dict[str, Any] = {
+            "available": self.available,
+            "tensors": self.tensors,
+            "values": self.values,
+            "mismatches": self.mismatches,
+            "max_abs_diff": self.max_abs_diff,
+            "first_mismatch": None
+            if first is None
+            else {
+                "tensor": first.tensor,
+                "index": list(first.index),
+                "expected": first.expected,
+                "got": first.got,
+            },
+            "known_differences": self.known_differences,
+        }
+        return result if not self.reason else {**result, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The outcome of a verification."""
+
+    reference: str
+    samples: int
+    runners: tuple[RunnerResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no runner differed or rejected the model, and at least one was compared."""
+        present = [r for r in self.runners if r.available]
+        compared = any(r.values for r in present)
+        return compared and not any(r.mismatches or r.rejected for r in present)
+
+    def summary(self) -> str:
+        """One line: that all bytes are equal, or where which runner first differs."""
+        for r in self.runners:
+            if r.rejected:
+                return r.reason
+            first = r.first_mismatch
+            if first is not None:
+                return (
+                    f"{r.name} differs from {self.reference} in {r.mismatches} of {r.values} "
+                    f"values, first in tensor '{first.tensor}' at {list(first.index)}: "
+                    f"{first.got} instead of {first.expected}"
+                )
+        names = ", ".join(r.name for r in self.runners if r.available)
+        return f"every byte is equal on {names}" if self.passed else "no runner was compared"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``edgecnn verify --json`` prints."""
+        return {
+            "passed": self.passed,
+            "reference": self.reference,
+            "samples": self.samples,
+            "runners": {runner.name: runner.to_json() for runner in self.runners},
+        }
+
+
+def random_feeds(
+    graph: Graph, samples: int, seed: int, *, extremes: bool = True
+) -> dict[str, Array]:
+    """Uniform random int8 inputs, after inputs that are all -128, all 127, all zero point.
+
+    Arrays have shape (samples, *shape); with ``extremes`` there are three samples more.
+    """
+    rng = np.random.default_rng(seed)
+    feeds = {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        drawn = rng.integers(-128, 128, (samples, *tensor.shape), dtype=np.int8)
+        if extremes:
+            levels = (-128, 127, tensor.zero_point)
+            drawn = np.concatenate(
+                [*(np.full((1, *tensor.shape), v, np.int8) for v in levels), drawn]
+            )
+        feeds[name] = drawn
+    return feeds
+
+
+def _predictions(graph: Graph, dialects: set[Dialect]) -> dict[Dialect, tuple[Any, ...]]:
+    return {
+        dialect: lower_all(graph, dialect) for dialect in dialects if dialect is not Dialect.TFLM
+    }
+
+
+def verify(
+    artifact: Artifact,
+    runners: Sequence[Runner],
+    feeds: Mapping[str, Array],
+    *,
+    reference: Artifact | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ParityReport:
+    """Run samples on every runner and compare every tensor that both sides can show.
+
+    The reference is the oracle among ``runners`` (on ``reference``, where the network came as a
+    file that the oracle can run by itself), or the numpy runner where it is not installed. A
+    runner of another dialect is compared with what numpy computes under that dialect.
+    """
+    graph = artifact.graph
+    results = {r.name: RunnerResult(r.name, True) for r in runners}
+    sessions: dict[str, Session] = {}
+    for runner in runners:
+        reason = runner.unavailable(artifact)
+        if reason is None:
+            try:
+                sessions[runner.name] = runner.open(artifact)
+            except ModelFormatError as error:  # an interpreter that rejects the model
+                results[runner.name] = RunnerResult(runner.name, True, str(error), rejected=True)
+        else:
+            results[runner.name] = RunnerResult(runner.name, False, reason)
+    by_name = {runner.name: runner for runner in runners}
+    judge_name = ORACLE if ORACLE in sessions else FALLBACK
+    if judge_name not in sessions:
+        raise UserError(f"parity needs the runner {ORACLE} or {FALLBACK} to compare with")
+    judge = sessions[judge_name] if reference is None else by_name[judge_name].open(reference)
+    dialects = _predictions(graph, {by_name[name].dialect for name in sessions})
+    order = graph.activations()
+    count = len(next(iter(feeds.values())))
+    for part in chunks(count, graph):
+        sample = {name: array[part] for name, array in feeds.items()}
+        truth = judge.run(sample)
+        predicted = {d: run_int(graph, sample, params) for d, params in dialects.items()}
+        for name, session in sessions.items():
+            got = truth if session is judge else session.run(sample)
+            _require_outputs(name, graph, got)
+            expected = predicted.get(by_name[name].dialect, truth)
+            results[name].compare(order, expected, got, part.start)
+            if expected is not truth:
+                results[name].known_differences += sum(
+                    int(np.count_nonzero((expected[t] != truth[t]) & (got[t] == expected[t])))
+                    for t in order
+                    if t in truth and t in got
+                )
+        progress(part.stop, count)
+    return ParityReport(judge_name, count, tuple(results[r.name] for r in runners))
+
+
+def _require_outputs(runner: str, graph: Graph, got: Mapping[str, Array]) -> None:
+    missing = [name for name in graph.outputs if name not in got]
+    if missing:
+        raise InvariantError(f"runner {runner} shows no output '{missing[0]}'")

@@ -1,0 +1,267 @@
+"""Boards, one data file each, and whether a network fits one.
+
+The rule of `fit`: the arena and the stack lie together in one contiguous span of RAM, weights
+and code in one of flash. Regions whose addresses adjoin count as one span, since the linker may
+treat them as one; a core-coupled memory at a far address is a span of its own, and the largest
+span is what is available. Whatever else the firmware keeps in RAM comes on top.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgecnn.errors import UserError
+
+#: RAM for the stack. The deepest chain of generated calls keeps some 300 bytes of locals and
+#: registers; an exception frame with FPU registers takes 104. The rest is the caller's.
+STACK_ALLOWANCE_BYTES = 2048
+
+#: Flash for what every firmware has: a vector table (up to 1 KB on these parts), start-up code
+#: and the compiler's own routines, such as 64-bit products on a Cortex-M0+.
+STARTUP_ALLOWANCE_BYTES = 4096
+
+#: Cores that code is generated for.
+CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
+
+_ADDRESS_SPACE = 1 << 32
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Region:
+    """Memory from address ``start``, ``size`` bytes."""
+
+    name: str
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The address after the last byte."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board, with facts from the document that ``source`` names.
+
+    ``core`` is one of `CORES`, ``clock_hz`` the highest core clock, and ``uart`` the one that the
+    board's debugger or its manual makes the console, "" where there is none.
+    """
+
+    name: str
+    title: str
+    core: str
+    fpu: bool
+    clock_hz: int
+    source: str
+    flash: tuple[Region, ...]
+    ram: tuple[Region, ...]
+    uart: str = ""
+
+    @property
+    def flash_bytes(self) -> int:
+        """All flash."""
+        return sum(region.size for region in self.flash)
+
+    @property
+    def ram_bytes(self) -> int:
+        """All RAM; `ram_span` is what one arena can use."""
+        return sum(region.size for region in self.ram)
+
+    @property
+    def flash_span(self) -> int:
+        """Bytes of the largest contiguous span of flash."""
+        return largest_span(self.flash)
+
+    @property
+    def ram_span(self) -> int:
+        """Bytes of the largest contiguous span of RAM."""
+        return largest_span(self.ram)
+
+    def to_json(self) -> dict[str, Any]:
+        """The board's entry in ``edgecnn boards --json``; tuples become lists."""
+        return {
+            **dataclasses.asdict(self),
+            "flash_bytes": self.flash_bytes,
+            "ram_bytes": self.ram_bytes,
+            "ram_span": self.ram_span,
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a network needs of a board's memory, allowances included, and what there is."""
+
+    fits: bool
+    ram_used: int
+    ram_available: int
+    flash_used: int
+    flash_available: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The board's entry in ``edgecnn analyze --json``."""
+        return dataclasses.asdict(self)
+
+    def explain(self) -> str:
+        """One line: what is needed of what there is, and how much is missing."""
+        parts = []
+        for kind, used, available in (
+            ("RAM", self.ram_used, self.ram_available),
+            ("flash", self.flash_used, self.flash_available),
+        ):
+            missing = f", {used - available:,} too many" if used > available else ""
+            parts.append(f"{kind} {used:,} of {available:,} bytes{missing}")
+        return "; ".join(parts)
+
+
+def largest_span(regions: Sequence[Region]) -> int:
+    """Bytes of the largest run of regions in which each starts where the one before ends."""
+    best = run = 0
+    end = -1
+    for region in sorted(regions, key=lambda r: r.start):
+        run = run + region.size if region.start == end else region.size
+        end = region.end
+        best = max(best, run)
+    return best
+
+
+def fit(board: Board, *, flash_bytes: int, ram_bytes: int) -> Fit:
+    """Whether a network fits: ``flash_bytes`` of weights and code, ``ram_bytes`` of arena.
+
+    The allowances for stack and start-up are added here.
+    """
+    ram_used = ram_bytes + STACK_ALLOWANCE_BYTES
+    flash_used = flash_bytes + STARTUP_ALLOWANCE_BYTES
+    ram, flash = board.ram_span, board.flash_span
+    return Fit(ram_used <= ram and flash_used <= flash, ram_used, ram, flash_used, flash)
+
+
+# --- board files ------------------------------------------------------------------------------
+
+
+class _File:
+    """One board file while its fields are checked; every complaint names file and field."""
+
+    def __init__(self, where: str, table: Mapping[str, Any]) -> None:
+        self.where = where
+        self.table = table
+
+    def error(self, field: str, problem: str) -> UserError:
+        return UserError(f"board file {self.where}: field '{field}' {problem}")
+
+    def value(self, table: Mapping[str, Any], field: str, kind: type[T], path: str = "") -> T:
+        """A field of exactly that type: TOML's true is a Python int and must not pass for 1."""
+        label = f"{path}{field}"
+        if field not in table:
+            raise self.error(label, "is missing")
+        value = table[field]
+        if type(value) is not kind:
+            names = {str: "a string", int: "an integer", bool: "true or false", list: "a list"}
+            raise self.error(label, f"is {value!r}; it must be {names[kind]}")
+        if value == "" or value == []:
+            raise self.error(label, "is empty")
+        return value
+
+    def known_only(self, table: Mapping[str, Any], fields: Sequence[str], path: str = "") -> None:
+        for field in table:
+            if field not in fields:
+                raise self.error(f"{path}{field}", f"is unknown; fields are {', '.join(fields)}")
+
+    def regions(self, field: str) -> tuple[Region, ...]:
+        found: list[Region] = []
+        for number, entry in enumerate(self.value(self.table, field, list)):
+            path = f"{field}[{number}]."
+            if not isinstance(entry, dict):
+                raise self.error(field, f"must be tables: write [[{field}]]")
+            self.known_only(entry, ("name", "start", "size"), path)
+            region = Region(
+                self.value(entry, "name", str, path),
+                self.value(entry, "start", int, path),
+                self.value(entry, "size", int, path),
+            )
+            self._check_region(region, found, path)
+            found.append(region)
+        return tuple(found)
+
+    def _check_region(self, region: Region, others: Sequence[Region], path: str) -> None:
+        if region.size <= 0:
+            raise self.error(f"{path}size", f"is {region.size}; it must be positive")
+        if region.start < 0 or region.end > _ADDRESS_SPACE:
+            raise self.error(f"{path}start", "puts the region outside the 32-bit address space")
+        for other in others:
+            if region.start < other.end and other.start < region.end:
+                raise self.error(f"{path}start", f"lets '{region.name}' overlap '{other.name}'")
+
+    def board(self) -> Board:
+        fields = ("name", "title", "core", "fpu", "clock_hz", "source", "uart", "flash", "ram")
+        self.known_only(self.table, fields)
+        core = self.value(self.table, "core", str)
+        if core not in CORES:
+            raise self.error("core", f"is '{core}'; it must be one of {', '.join(CORES)}")
+        clock = self.value(self.table, "clock_hz", int)
+        if clock <= 0:
+            raise self.error("clock_hz", f"is {clock}; it must be positive")
+        return Board(
+            name=self.value(self.table, "name", str),
+            title=self.value(self.table, "title", str),
+            core=core,
+            fpu=self.value(self.table, "fpu", bool),
+            clock_hz=clock,
+            source=self.value(self.table, "source", str),
+            flash=self.regions("flash"),
+            ram=self.regions("ram"),
+            uart=self.value(self.table, "uart", str) if "uart" in self.table else "",
+        )
+
+
+def parse(text: str, where: str) -> Board:
+    """Read the text of a board file. Raises `UserError` that names ``where`` and the field."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"board file {where} is not TOML: {error}") from error
+    return _File(where, table).board()
+
+
+@functools.cache
+def _by_name() -> dict[str, Board]:
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")]
+    boards = [parse(file.read_text(encoding="utf-8"), file.name) for file in files]
+    return {board.name: board for board in sorted(boards, key=lambda b: b.name)}
+
+
+def all_boards() -> dict[str, Board]:
+    """The boards that come with edgecnn, by name and sorted by it."""
+    return dict(_by_name())
+
+
+def load(name_or_path: str | Path) -> Board:
+    """The board of a name, or of a ``.toml`` file of the user's own.
+
+    Raises `UserError` for a name that no board has, with the nearest ones, and for a file that
+    cannot be read or used, with its field.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
+        try:
+            return parse(Path(text).read_text(encoding="utf-8"), text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"board file {text} cannot be read: {error}") from error
+    boards = _by_name()
+    if text.lower() in boards:
+        return boards[text.lower()]
+    near = difflib.get_close_matches(text.lower(), boards, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise UserError(
+        f"no board is called '{text}'{hint} (boards: {', '.join(boards)}; "
+        "or the path of a board file ending in .toml)"
+    )

@@ -1,0 +1,262 @@
+"""Writes int8 graphs as plain C99: a network file, a weights file, and the kernels they use."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import UserError
+from edgecnn.identifiers import problem
+from edgecnn.ir import Array, Graph, Node, Tensor
+from edgecnn.operators import Dialect, operator
+from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
+from firmware_export.memory import checker
+from firmware_export.memory.lifetimes import buffers, scratch_name, storage
+from firmware_export.memory.plan import ALIGNMENT, Plan
+from firmware_export.memory.planner import plan
+
+_INCLUDE = re.compile(r'#include "edgecnn_(\w+)\.h"')
+_VALUES_A_LINE = {"int8": 20, "int32": 8}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where generated files come from; the same in every file of an export."""
+
+    version: str
+    command: str
+    source_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class _NamedArray:
+    """One array of the weights file."""
+
+    name: str
+    ctype: str
+    comment: str
+    data: Array
+
+    @property
+    def lines(self) -> list[str]:
+        """The values as source text."""
+        step = _VALUES_A_LINE[self.data.dtype.name]
+        flat = [_literal(int(v)) for v in self.data.reshape(-1)]
+        return [", ".join(flat[i : i + step]) for i in range(0, len(flat), step)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One layer of the network file."""
+
+    step: int
+    comment: str
+    kernel: str
+    fields: list[tuple[str, str]]
+    arguments: str
+    traces: list[tuple[int, int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Port:
+    """An input or output as the header shows it."""
+
+    suffix: str
+    tensor: Tensor
+    offset: int
+
+    @property
+    def shape(self) -> str:
+        return "{" + ", ".join(map(str, self.tensor.shape)) + "}"
+
+    @property
+    def scale(self) -> str:
+        text = repr(float(np.float32(self.tensor.scale)))
+        return f"{text}f"
+
+
+@dataclass(frozen=True, eq=False)
+class CNetwork:
+    """A network as C: its files by name, its memory plan, and its sizes in bytes."""
+
+    files: Mapping[str, str]
+    plan: Plan
+    layers: tuple[CLayer | None, ...]
+    weight_bytes: int
+
+
+def _literal(value: int) -> str:
+    # The literal 2147483648 does not fit an int, so C reads its negation as a long.
+    return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
+
+
+def comment_text(text: str, limit: int = 96) -> str:
+    """A name from a model file, made harmless and short enough for a C comment."""
+    clean = re.sub(r"[^A-Za-z0-9_.,:;/ \[\]()=-]", "_", text).replace("*/", "_").replace("/*", "_")
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def check_name(name: str) -> str:
+    """Return a network's name if C and the file system can use it, else raise `UserError`."""
+    reason = problem(name)
+    if reason is not None:
+        raise UserError(f"--name '{name}' cannot name C functions and files: {reason}")
+    return name
+
+
+@functools.cache
+def environment() -> Any:
+    """The templates of generated text."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("firmware_export", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def kernel_files(kernels: Sequence[str]) -> dict[str, str]:
+    """The kernel headers that some kernels need, by the name that they get in an export."""
+    files: dict[str, str] = {}
+    waiting = sorted(set(kernels))
+    while waiting:
+        stem = waiting.pop()
+        if f"edgecnn_{stem}.h" not in files:
+            text = (resources.files("firmware_export") / "kernels" / f"{stem}.h").read_text()
+            files[f"edgecnn_{stem}.h"] = text
+            waiting += _INCLUDE.findall(text)
+    return dict(sorted(files.items()))
+
+
+class _Writer:
+    """Collects the arrays, calls and ports of one network."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.graph = graph
+        self.name = name
+        self.arrays: list[_NamedArray] = []
+        self._array_names: dict[tuple[str, bytes], str] = {}
+        self.layers = tuple(self._layer(node) for node in graph.nodes)
+        scratch = {s: layer.scratch_bytes for s, layer in enumerate(self.layers) if layer}
+        self.plan = plan(buffers(graph, scratch))
+        checker.check(self.plan)
+        self.owner = storage(graph)
+        self.index = {tensor: i for i, tensor in enumerate(graph.activations())}
+
+    def _layer(self, node: Node) -> CLayer | None:
+        if operator(node.op).is_view:
+            return None
+        params = operator(node.op).lower(node, self.graph, Dialect.TFLM)
+        return exporter(node.op).layer(node, self.graph, params)
+
+    def offset(self, tensor: str) -> int:
+        """Where a tensor's bytes lie in the arena."""
+        return self.plan.offsets[self.owner[tensor]]
+
+    def calls(self) -> list[_Call]:
+        """The layers in execution order; views only appear in the trace of the one before."""
+        return [
+            self._call(step, node, layer)
+            for step, (node, layer) in enumerate(zip(self.graph.nodes, self.layers, strict=True))
+        ]
+
+    def _call(self, step: int, node: Node, layer: CLayer | None) -> _Call:
+        output = self.graph.tensors[node.output]
+        comment = comment_text(f"{node.op} {node.output} {list(output.shape)}")
+        traces = [
+            (self.index[name], self.offset(name), self.graph.tensors[name].size)
+            for name in node.outputs
+        ]
+        if layer is None:
+            return _Call(step, comment, "", [], "", traces)
+        fields = [(k, self._field(step, node, k, v)) for k, v in layer.fields.items()]
+        return _Call(
+            step, comment, layer.kernel, fields, self._arguments(step, node, layer), traces
+        )
+
+    def _arguments(self, step: int, node: Node, layer: CLayer) -> str:
+        arguments = []
+        for position, name in enumerate(node.inputs):
+            if position in layer.constants:
+                array = layer.constants[position]
+                arguments.append(self._array(step, node, f"operand{position}", array))
+            elif self.graph.is_activation(name):
+                arguments.append(f"memory + {self.offset(name)}")
+        if layer.takes_scratch or layer.scratch_bytes:
+            arguments.append(f"memory + {self.plan.offsets[scratch_name(step)]}")
+        arguments += [f"memory + {self.offset(name)}" for name in node.outputs]
+        return ", ".join(arguments)
+
+    def _field(self, step: int, node: Node, field: str, value: FieldValue) -> str:
+        if isinstance(value, CArray):
+            return self._array(step, node, field, value)
+        if isinstance(value, int | np.integer):
+            return _literal(int(value))
+        parts = [self._field(step, node, field, part) for part in value]
+        return "{" + ", ".join(parts) + "}"
+
+    def _array(self, step: int, node: Node, field: str, array: CArray) -> str:
+        """Name of an array, which enters the weights file once however often it is used."""
+        data = np.ascontiguousarray(array.data)
+        key = (data.dtype.name, data.tobytes())
+        if key not in self._array_names:
+            name = f"{self.name}_{step}_{field}"
+            shape = " x ".join(map(str, data.shape))
+            comment = comment_text(
+                f"layer {step}, {node.op} {node.output}: {field}, {shape} ({array.layout})", 160
+            )
+            self._array_names[key] = name
+            self.arrays.append(_NamedArray(name, f"{data.dtype.name}_t", comment, data))
+        return self._array_names[key]
+
+    def ports(self, names: Sequence[str]) -> list[_Port]:
+        """Inputs or outputs; numbered where there are several."""
+        several = len(names) > 1
+        return [
+            _Port(f"_{i}" if several else "", self.graph.tensors[name], self.offset(name))
+            for i, name in enumerate(names)
+        ]
+
+
+def to_c(graph: Graph, name: str, provenance: Provenance) -> CNetwork:
+    """Write an int8 graph as C files for a network called ``name``.
+
+    The same graph, name and provenance give the same text. Raises `UserError` for a name that
+    C cannot use.
+    """
+    writer = _Writer(graph, check_name(name))
+    calls = writer.calls()
+    kernels = sorted({call.kernel for call in calls if call.kernel})
+    context = {
+        "name": name,
+        "NAME": name.upper(),
+        "provenance": provenance,
+        "command": comment_text(provenance.command, 400),
+        "inputs": writer.ports(graph.inputs),
+        "outputs": writer.ports(graph.outputs),
+        "arena_bytes": max(writer.plan.arena_bytes, 1),
+        "alignment": ALIGNMENT,
+        "calls": calls,
+        "kernels": kernels,
+        "arrays": writer.arrays,
+    }
+    templates = {
+        f"{name}.h": "network.h.j2",
+        f"{name}.c": "network.c.j2",
+        f"{name}_weights.h": "weights.h.j2",
+        f"{name}_weights.c": "weights.c.j2",
+    }
+    jinja = environment()
+    files = {file: jinja.get_template(t).render(context) for file, t in templates.items()}
+    weight_bytes = sum(array.data.nbytes for array in writer.arrays)
+    return CNetwork({**files, **kernel_files(kernels)}, writer.plan, writer.layers, weight_bytes)

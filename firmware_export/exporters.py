@@ -1,0 +1,70 @@
+"""What the exporter of one operator gives: a TFLite operator and a call of a C kernel.
+
+Each module of ``firmware_export/ops`` holds one `Exporter` named ``EXPORTER``, found by its
+stem like everything else that belongs to an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+
+from edgecnn.errors import InvariantError
+from edgecnn.ir import Array, Graph, Node
+from edgecnn.operators import discover
+
+if TYPE_CHECKING:
+    from firmware_export.tflite_writer import TfliteWriter
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, eq=False)
+class CArray:
+    """A constant array of the weights file: int8 or int32 data, and what its axes are."""
+
+    data: Array
+    layout: str
+
+
+FieldValue = int | Sequence[int] | Sequence[Sequence[int]] | CArray
+
+
+@dataclass(frozen=True, eq=False)
+class CLayer:
+    """One call ``edgecnn_<kernel>(&params, inputs…, scratch, output)``.
+
+    ``fields`` initialize the kernel's parameter struct, in any order. ``constants`` replace
+    activation inputs by arrays, by position. ``scratch_bytes`` of working memory are passed
+    where they are more than 0 or ``takes_scratch`` is set.
+    """
+
+    kernel: str
+    fields: Mapping[str, FieldValue]
+    constants: Mapping[int, CArray] = field(default_factory=dict)
+    scratch_bytes: int = 0
+    takes_scratch: bool = False
+
+
+class Exporter(Generic[P]):
+    """Writes one operator of an int8 graph."""
+
+    #: Version of the TFLite operator that introduced what is written.
+    version: ClassVar[int] = 1
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        """Append the operator, and what it needs before it, to a ``.tflite`` file."""
+        raise NotImplementedError
+
+    def layer(self, node: Node, graph: Graph, params: P) -> CLayer:
+        """The C call that computes the node. Views have none and are never asked."""
+        raise NotImplementedError
+
+
+def exporter(op: str) -> Exporter[Any]:
+    """The exporter of an operator."""
+    table = cast("dict[str, Exporter[Any]]", discover("firmware_export.ops", "EXPORTER"))
+    if op not in table:
+        raise InvariantError(f"operator '{op}' has no exporter")
+    return table[op]

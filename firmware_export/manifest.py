@@ -1,0 +1,137 @@
+"""``manifest.json``: what an export holds, for people, build scripts, and `verify` later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors import ModelFormatError
+from edgecnn.frontends import tflite
+from edgecnn.ir import Graph
+from edgecnn.loading import read_bytes
+from edgecnn.operators import operator
+from edgecnn.parity import Artifact
+from edgecnn.passes import pipeline
+from firmware_export.c_writer import CNetwork, Provenance
+
+FILE = "manifest.json"
+FORMAT = 1
+#: What `open_export` and `files_of` read, and its type.
+_KINDS = {
+    "name": str,
+    "tensors": list,
+    "files": dict,
+    "input_permutations": dict,
+    "output_permutations": dict,
+}
+
+
+def describe(
+    graph: Graph, name: str, network: CNetwork, provenance: Provenance, folder: Path
+) -> dict[str, Any]:
+    """The content of the manifest of an export whose other files lie in ``folder``.
+
+    ``tensors`` are numbered as the C's ``…_ON_TENSOR`` hook numbers them.
+    """
+    return {
+        "format": FORMAT,
+        "name": name,
+        "edgecnn": provenance.version,
+        "command": provenance.command,
+        "model_sha256": provenance.source_sha256,
+        "arena_bytes": network.plan.arena_bytes,
+        "weight_bytes": network.weight_bytes,
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
+        "input_permutations": {k: list(v) for k, v in graph.input_permutations.items()},
+        "output_permutations": {k: list(v) for k, v in graph.output_permutations.items()},
+        "tensors": [_tensor(graph, tensor) for tensor in graph.activations()],
+        "layers": [_layer(graph, index) for index in range(len(graph.nodes))],
+        "files": {p.name: _file(p) for p in sorted(folder.iterdir()) if p.name != FILE},
+    }
+
+
+def _tensor(graph: Graph, name: str) -> dict[str, Any]:
+    tensor = graph.tensors[name]
+    return {
+        "name": name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "scale": tensor.scale,
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _layer(graph: Graph, index: int) -> dict[str, Any]:
+    node = graph.nodes[index]
+    shapes = [graph.tensors[n].shape if n else () for n in node.inputs]
+    outputs = [graph.tensors[n].shape for n in node.outputs]
+    return {
+        "index": index,
+        "op": node.op,
+        "output": node.output,
+        "macs": operator(node.op).macs(node.attributes, shapes, outputs),
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """Read the manifest of an exported folder; `ModelFormatError` where there is no sound one."""
+    path = directory / FILE
+    try:
+        facts = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ModelFormatError(f"folder {directory} holds no export (no {FILE})") from None
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(f"{path} cannot be read: {error}") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise ModelFormatError(f"{path} is no manifest of format {FORMAT}")
+    for key, kind in _KINDS.items():
+        if not isinstance(facts.get(key), kind):
+            raise ModelFormatError(f"{path} is malformed at '{key}'")
+    return facts
+
+
+def files_of(directory: Path) -> set[str]:
+    """Names of the files that an earlier export wrote there; empty where there is none."""
+    try:
+        names = {*read(directory)["files"], FILE}
+    except ModelFormatError:
+        return set()
+    return {name for name in names if Path(name).name == name}
+
+
+def open_export(directory: Path) -> Artifact:
+    """Load an exported folder: its graph in the layout of the model it came from, its C."""
+    facts = read(directory)
+    name = facts["name"]
+    for file in sorted(files_of(directory) | {f"{name}.tflite"}):
+        if not (directory / file).is_file():
+            raise ModelFormatError(f"the export in {directory} is incomplete: {file} is missing")
+    path = directory / f"{name}.tflite"
+    data = read_bytes(path)
+    try:
+        graph = pipeline.run(tflite.load(data, name)).replace(
+            input_permutations=_permutations(facts["input_permutations"]),
+            output_permutations=_permutations(facts["output_permutations"]),
+        )
+        traced = tuple(str(tensor["name"]) for tensor in facts["tensors"])
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{path}: {error}") from error
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelFormatError(f"{directory / FILE} is malformed ({error})") from error
+    missing = [tensor for tensor in traced if tensor not in graph.tensors]
+    if missing or not graph.is_quantized:
+        raise ModelFormatError(f"{path} and {FILE} do not belong together")
+    return Artifact(graph, data, name, directory, traced)
+
+
+def _permutations(facts: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(permutation) for name, permutation in facts.items()}

@@ -1,0 +1,1 @@
+"""Where each tensor lies in the arena: lifetimes, a planner, and an independent checker."""

@@ -1,0 +1,1 @@
+"""One module an operator: its TFLite encoding and its C call."""

@@ -1,0 +1,26 @@
+"""Writes average pooling: AVERAGE_POOL_2D and ``edgecnn_average_pool2d``."""
+
+from __future__ import annotations
+
+from edgecnn.ir import Graph, Node
+from edgecnn.ops.average_pool2d import AveragePool2DParams
+from firmware_export.exporters import CLayer, Exporter
+from firmware_export.pool_layer import pool_layer, write_pool
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class AveragePool2DExporter(Exporter[AveragePool2DParams]):
+    """Writes average_pool2d."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        write_pool(node, writer, "AVERAGE_POOL_2D", self.version)
+
+    def layer(self, node: Node, graph: Graph, params: AveragePool2DParams) -> CLayer:
+        p = params
+        limits = (p.activation_min, p.activation_max)
+        return pool_layer("average_pool2d", p.input_shape, p.output_shape, p.window, limits)
+
+
+EXPORTER = AveragePool2DExporter()

@@ -1,0 +1,39 @@
+"""Writes transposes: TRANSPOSE and ``edgecnn_transpose``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.ir import Graph, Node
+from edgecnn.ops.transpose import MAX_RANK, TransposeAttributes, TransposeParams
+from firmware_export.exporters import CLayer, Exporter
+from firmware_export.strides import left_pad, row_major
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class TransposeExporter(Exporter[TransposeParams]):
+    """Writes transpose."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        a = node.attributes
+        assert isinstance(a, TransposeAttributes)
+        order = np.array(a.permutation, np.int32)
+        inputs = [writer.tensor(node.inputs[0]), writer.constant(f"{node.output}_order", order)]
+        options = writer.schema.TransposeOptionsT()
+        writer.operator("TRANSPOSE", self.version, inputs, [writer.tensor(node.output)], options)
+
+    def layer(self, node: Node, graph: Graph, params: TransposeParams) -> CLayer:
+        strides = row_major(params.input_shape)
+        order = params.permutation
+        return CLayer(
+            kernel="transpose",
+            fields={
+                "shape": left_pad([params.input_shape[axis] for axis in order], MAX_RANK, 1),
+                "strides": left_pad([strides[axis] for axis in order], MAX_RANK, 0),
+            },
+        )
+
+
+EXPORTER = TransposeExporter()

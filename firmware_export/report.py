@@ -1,0 +1,369 @@
+"""Renders an export's report: one self-contained HTML page without scripts or network.
+
+The same input gives the same bytes. Names come from model files, so they are cleaned of control
+characters, and the template escapes everything that is not one of our own figures.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.evaluate import Accuracy
+from edgecnn.ir import Graph, Node
+from edgecnn.operators import operator
+from edgecnn.parity import ParityReport, RunnerResult
+from edgecnn.quantization.error import LayerError
+from firmware_export.boards import (
+    STACK_ALLOWANCE_BYTES,
+    STARTUP_ALLOWANCE_BYTES,
+    Fit,
+    all_boards,
+)
+from firmware_export.memory.plan import Plan
+from firmware_export.memory.planner import lower_bound
+from firmware_export.report_figures import (
+    WEAK_DB,
+    decibels,
+    kind_of,
+    memory_map,
+    sqnr_chart,
+)
+
+#: Thin and unbreakable, so that a number stays one word.
+_THIN = "\u202f"
+_LONGEST_NAME = 120
+
+_RUNNERS = {
+    "tflm": "TensorFlow Lite Micro",
+    "tflite": "TensorFlow Lite, reference kernels",
+    "litert": "LiteRT, reference kernels",
+    "numpy": "edgecnn's integer reference",
+    "host-c": "generated C on this host",
+    "cortex-m0plus": "generated C on an emulated Cortex-M0+",
+    "cortex-m3": "generated C on an emulated Cortex-M3",
+    "cortex-m4": "generated C on an emulated Cortex-M4",
+    "cortex-m7": "generated C on an emulated Cortex-M7",
+    "cortex-m33": "generated C on an emulated Cortex-M33",
+}
+_KNOWN_DIFFERENCES = {
+    "tflite": "its FULLY_CONNECTED multiplies input and weight scale in float32, TensorFlow Lite "
+    "Micro's in double",
+    "litert": "its reference kernels requantize with one rounding where TensorFlow Lite Micro "
+    "rounds twice",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ReportInput:
+    """All that the report shows.
+
+    ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
+    ``cycles`` are those of each node on ``cpu``, where the network was profiled.
+    """
+
+    name: str
+    command: str
+    version: str
+    source_sha256: str
+    graph: Graph
+    plan: Plan
+    weight_bytes: int
+    file_sizes: Mapping[str, int]
+    parity: ParityReport
+    accuracy: Accuracy | None
+    layer_errors: tuple[LayerError, ...] | None
+    fits: Mapping[str, Fit]
+    board: str | None
+    cycles: tuple[int, ...] | None = None
+    cpu: str = ""
+
+
+def printable(text: str, limit: int = _LONGEST_NAME) -> str:
+    """Text from outside with control, direction and unpaired characters made visible, cut."""
+    clean = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def number(value: int) -> str:
+    """Digits in groups of three, with thin spaces."""
+    return f"{value:,}".replace(",", _THIN).replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}{_THIN}%"
+
+
+def _significant(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
+
+
+@functools.cache
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("firmware_export", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "percent": _percent,
+        "printable": printable,
+        "significant": _significant,
+        "decibels": decibels,
+    }
+    return environment
+
+
+@dataclass(frozen=True)
+class _Layer:
+    index: int
+    op: str
+    tensor: str
+    shape: str
+    macs: int
+    weight_bytes: int
+    scale: float
+    zero_point: int
+    sqnr_db: float | None
+    cycles: int | None
+
+
+def _macs(graph: Graph, node: Node) -> int:
+    inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
+    outputs = [graph.tensors[name].shape for name in node.outputs]
+    return operator(node.op).macs(node.attributes, inputs, outputs)
+
+
+def _constant_bytes(graph: Graph, node: Node) -> int:
+    constants = [graph.constant(name) for name in dict.fromkeys(node.inputs)]
+    return sum(data.nbytes for data in constants if data is not None)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def _layers(data: ReportInput) -> list[_Layer]:
+    known = {error.tensor: error.sqnr_db for error in data.layer_errors or ()}
+    rows = []
+    for index, node in enumerate(data.graph.nodes):
+        tensor = data.graph.tensors[node.output]
+        rows.append(
+            _Layer(
+                index,
+                node.op,
+                printable(node.output),
+                _shape(tensor.shape),
+                _macs(data.graph, node),
+                _constant_bytes(data.graph, node),
+                tensor.scale,
+                tensor.zero_point,
+                known.get(node.output),
+                data.cycles[index] if data.cycles else None,
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class _BufferRow:
+    number: int
+    name: str
+    kind: str
+    offset: int
+    size: int
+    first: str
+    last: str
+
+
+def _buffers(data: ReportInput, names: Mapping[str, str]) -> list[_BufferRow]:
+    after = len(data.graph.nodes)
+    return [
+        _BufferRow(
+            i,
+            names[b.name],
+            kind_of(b, data.graph),
+            data.plan.offsets[b.name],
+            b.size,
+            "in" if b.first < 0 else str(b.first),
+            "out" if b.last >= after else "in" if b.last < 0 else str(b.last),
+        )
+        for i, b in enumerate(data.plan.buffers)
+    ]
+
+
+@dataclass(frozen=True)
+class _RunnerRow:
+    result: RunnerResult
+    title: str
+    is_reference: bool
+    state: str
+    first: str
+    note: str
+
+
+def _first_mismatch(result: RunnerResult) -> str:
+    first = result.first_mismatch
+    if first is None:
+        return ""
+    index = ", ".join(map(str, first.index))
+    values = f"{number(first.expected)} expected, {number(first.got)} computed"
+    return f"{printable(first.tensor)} [{index}]: {values}"
+
+
+def _note(result: RunnerResult) -> str:
+    if not result.available or result.rejected:
+        return printable(result.reason, 300)
+    if not result.known_differences:
+        return ""
+    count = number(result.known_differences)
+    verb = "value differs" if result.known_differences == 1 else "values differ"
+    why = _KNOWN_DIFFERENCES.get(result.name, "its arithmetic is known to differ")
+    return f"{count} {verb} from the reference exactly as predicted: {why}"
+
+
+def _state(result: RunnerResult) -> str:
+    if result.rejected:
+        return "rejects"
+    if not result.available or not result.values:
+        return "absent"
+    return "fail" if result.mismatches else "pass"
+
+
+def _runners(report: ParityReport) -> list[_RunnerRow]:
+    rows = []
+    for result in report.runners:
+        state = _state(result)
+        rows.append(
+            _RunnerRow(
+                result,
+                _RUNNERS.get(result.name, ""),
+                result.name == report.reference,
+                state,
+                _first_mismatch(result),
+                _note(result),
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class _BoardRow:
+    name: str
+    title: str
+    about: str
+    fit: Fit
+    ram_share: str
+    flash_share: str
+    verdict: str
+    is_target: bool
+
+
+def _board_verdict(fit: Fit) -> str:
+    if fit.fits:
+        return "fits"
+    missing = []
+    if fit.ram_used > fit.ram_available:
+        missing.append(f"{number(fit.ram_used - fit.ram_available)} bytes of RAM missing")
+    if fit.flash_used > fit.flash_available:
+        missing.append(f"{number(fit.flash_used - fit.flash_available)} bytes of flash missing")
+    return "; ".join(missing)
+
+
+def _share(used: int, available: int) -> str:
+    return f"{min(100.0, 100 * used / max(available, 1)):.1f}"
+
+
+def _boards(data: ReportInput) -> list[_BoardRow]:
+    known = all_boards()
+    rows = []
+    for name, fit in sorted(data.fits.items(), key=lambda item: (item[0] != data.board, item[0])):
+        board = known.get(name)
+        rows.append(
+            _BoardRow(
+                printable(name),
+                board.title if board else "",
+                f"{_core_title(board.core)}, {board.clock_hz / 1e6:g} MHz" if board else "",
+                fit,
+                _share(fit.ram_used, fit.ram_available),
+                _share(fit.flash_used, fit.flash_available),
+                _board_verdict(fit),
+                name == data.board,
+            )
+        )
+    return rows
+
+
+def _core_title(core: str) -> str:
+    return core.replace("cortex-m", "Cortex-M").replace("plus", "+")
+
+
+def _display_names(data: ReportInput) -> dict[str, str]:
+    """Buffers and tensors by name, in text that is fit to be shown."""
+    names = {name: printable(name) for name in data.graph.tensors}
+    names |= {b.name: printable(b.name) for b in data.plan.buffers}
+    return names
+
+
+def _context(data: ReportInput) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    names = _display_names(data)
+    layers, runners, boards = _layers(data), _runners(data.parity), _boards(data)
+    errors = data.layer_errors
+    target = data.fits.get(data.board) if data.board is not None else None
+    return {
+        "data": data,
+        "layers": layers,
+        "runners": runners,
+        "compared": [row for row in runners if row.state in ("pass", "fail")],
+        "values": sum(row.result.values for row in runners),
+        "known_differences": sum(row.result.known_differences for row in runners),
+        "remarks": any(row.first or row.note for row in runners),
+        "failed": sum(row.state in ("fail", "rejects") for row in runners),
+        "reference": _RUNNERS.get(data.parity.reference, data.parity.reference),
+        "boards": boards,
+        "boards_that_fit": sum(row.fit.fits for row in boards),
+        "target": target,
+        "buffers": _buffers(data, names),
+        "lower_bound": lower_bound(data.plan.buffers),
+        "macs": sum(layer.macs for layer in layers),
+        "passed": data.parity.passed and (target is None or target.fits),
+        "ports": [
+            (
+                kind,
+                printable(name),
+                data.graph.tensors[name],
+                _shape(data.graph.tensors[name].shape),
+            )
+            for kind, group in (("input", data.graph.inputs), ("output", data.graph.outputs))
+            for name in group
+        ],
+        # The figures are our own: matplotlib escapes the names that it draws.
+        "memory_map": Markup(memory_map(data.graph, data.plan, names)) if data.plan.buffers else "",
+        "sqnr_chart": Markup(sqnr_chart(errors, names)) if errors else "",
+        "error_rows": [(i, names[e.tensor], e) for i, e in enumerate(errors or ())],
+        "weak_db": WEAK_DB,
+        "stack_allowance": STACK_ALLOWANCE_BYTES,
+        "startup_allowance": STARTUP_ALLOWANCE_BYTES,
+        "cpu_title": _core_title(data.cpu),
+    }
+
+
+def render(data: ReportInput) -> str:
+    """The report as the text of one HTML file.
+
+    Raises nothing of its own; ``data`` must be of one export, so that the plan, the errors and
+    the graph name the same tensors.
+    """
+    text: str = _environment().get_template("report.html.j2").render(_context(data))
+    return text

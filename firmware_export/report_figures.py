@@ -1,0 +1,277 @@
+"""The figures of the report: inline SVG whose colours follow the page's own.
+
+matplotlib draws with placeholder colours, which become CSS variables, so that one drawing works
+on a light and on a dark page. Text stays text.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from edgecnn.ir import Graph
+from edgecnn.quantization.error import LayerError
+from firmware_export.memory.plan import Buffer, Plan, aligned
+
+_WIDTH_INCHES = 10.0
+_POINTS_PER_INCH = 72
+#: Placeholder colours, and what stands in the page for them.
+_INK, _MUTED, _GRID = "#010101", "#020202", "#030303"
+_IO, _ACTIVATION, _SCRATCH, _ON_FILL = "#040404", "#050505", "#060606", "#070707"
+_PEAK, _PAPER, _WEAK = "#080808", "#090909", "#0a0a0a"
+_VARIABLES = {
+    _INK: "ink", _MUTED: "muted", _GRID: "grid", _IO: "io", _ACTIVATION: "activation",
+    _SCRATCH: "scratch", _ON_FILL: "on-fill", _PEAK: "peak", _PAPER: "paper", _WEAK: "weak",
+}  # fmt: skip
+#: Decibels below which a bar is marked: under 10 dB the noise is a tenth of the signal's power.
+WEAK_DB = 10.0
+
+_FONT_POINTS = 8.0
+_LETTER_POINTS = 5.0  # mean width of a letter at that size
+
+
+def _style(salt: str) -> dict[str, Any]:
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "font.size": _FONT_POINTS,
+        "font.family": "DejaVu Sans",
+        "text.parse_math": False,
+        "text.color": _INK,
+        "axes.edgecolor": _GRID,
+        "axes.labelcolor": _MUTED,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+        "xtick.color": _GRID,
+        "ytick.color": _GRID,
+        "xtick.labelcolor": _MUTED,
+        "ytick.labelcolor": _MUTED,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "path.simplify": False,
+    }
+
+
+def _draw(salt: str, height: float, paint: Callable[[Any], Mapping[str, str]], alt: str) -> str:
+    """Draw axes of ``height`` inches; ``paint`` gives the tooltips of elements by their id."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # Names in a script that the font lacks only matter to matplotlib's own idea of their width.
+    with matplotlib.rc_context(_style(salt)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figure = Figure(figsize=(_WIDTH_INCHES, height))
+        axes = figure.subplots()
+        left, right, bottom, top = 0.72, 0.12, 0.5, 0.22
+        figure.subplots_adjust(
+            left / _WIDTH_INCHES, bottom / height, 1 - right / _WIDTH_INCHES, 1 - top / height
+        )
+        tooltips = paint(axes)
+        stream = StringIO()
+        figure.savefig(
+            stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
+    return _inline(stream.getvalue(), tooltips, alt)
+
+
+def _inline(svg: str, tooltips: Mapping[str, str], alt: str) -> str:
+    """Make an SVG file a part of a page: no prolog, no namespaces, no sheet of its own."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(
+        r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.S
+    )
+    for name, text in tooltips.items():
+        title = f"<title>{html.escape(text)}</title>"
+        svg = svg.replace(f'<g id="{name}">', f"<g>{title}", 1)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    box = re.search(r'viewBox="[^"]*"', svg)
+    assert box is not None
+    label = html.escape(alt, quote=True)
+    opening = f'<svg class="figure" role="img" aria-label="{label}" {box.group()}>'
+    svg = re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    return svg
+
+
+def _byte_step(total: int) -> int:
+    """Distance of ticks: the power of two that gives four to eight of them."""
+    return 1 << max(2, math.ceil(math.log2(max(total, 1) / 8)))
+
+
+def bytes_label(value: float) -> str:
+    """A round number of bytes, short: ``48 KiB``, ``512 B``."""
+    return f"{value / 1024:g} KiB" if value >= 1024 else f"{value:g} B"
+
+
+def usage(plan: Plan) -> dict[int, int]:
+    """Bytes in use at each step, buffers rounded up to the alignment."""
+    steps = sorted({s for b in plan.buffers for s in range(b.first, b.last + 1)})
+    return {
+        step: sum(aligned(b.size) for b in plan.buffers if b.first <= step <= b.last)
+        for step in steps
+    }
+
+
+def kind_of(buffer: Buffer, graph: Graph) -> str:
+    """What a buffer holds: ``input``, ``output``, ``activation`` or ``scratch``."""
+    if buffer.name in graph.inputs:
+        return "input"
+    if buffer.name not in graph.tensors:
+        return "scratch"
+    return "output" if buffer.last >= len(graph.nodes) else "activation"
+
+
+_FILL = {"input": _IO, "output": _IO, "activation": _ACTIVATION, "scratch": _SCRATCH}
+
+
+def _label(number: int, name: str, width: float, height: float) -> tuple[str, int]:
+    """Text of a rectangle of so many points, and its rotation: number, and name if it fits."""
+    if min(width, height) < _FONT_POINTS + 1:
+        return "", 0
+    along, rotation = (width, 0) if width >= height or width > 90 else (height, 90)
+    full = f"{number}  {name}"
+    room = int((along - 6) / _LETTER_POINTS)
+    if len(full) <= room:
+        return full, rotation
+    if room >= 10:
+        return full[: room - 1] + "…", rotation
+    return (str(number), 0) if len(str(number)) * _LETTER_POINTS < width - 2 else ("", 0)
+
+
+def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
+    """Address over time: one rectangle for each buffer, numbered in the plan's order.
+
+    ``names`` maps the buffers' names to text that is fit to be shown.
+    """
+    last = len(graph.nodes)
+    height = 4.6
+    plot_width = (_WIDTH_INCHES - 0.84) * _POINTS_PER_INCH
+    plot_height = (height - 0.72) * _POINTS_PER_INCH
+    top = max(plan.arena_bytes, 1)
+    in_use = usage(plan)
+    peak = max(in_use, key=lambda s: (in_use[s], -s), default=0)
+
+    def paint(axes: Any) -> dict[str, str]:
+        from matplotlib.patches import Rectangle
+
+        axes.set_xlim(-1, last + 1)
+        axes.set_ylim(0, top * 1.06)
+        tooltips = {}
+        for number, b in enumerate(plan.buffers):
+            offset, steps = plan.offsets[b.name], b.last - b.first + 1
+            patch = Rectangle(
+                (b.first, offset), steps, b.size, facecolor=_FILL[kind_of(b, graph)],
+                edgecolor=_PAPER, linewidth=0.9,
+            )  # fmt: skip
+            patch.set_gid(f"buffer{number}")
+            axes.add_patch(patch)
+            tooltips[f"buffer{number}"] = f"{number}: {names[b.name]}, {b.size} bytes at {offset}"
+            text, rotation = _label(
+                number,
+                names[b.name],
+                steps / (last + 2) * plot_width,
+                b.size / (top * 1.06) * plot_height,
+            )
+            if text:
+                axes.text(
+                    b.first + steps / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
+                    va="center", rotation=rotation, rotation_mode="anchor", fontsize=_FONT_POINTS,
+                )  # fmt: skip
+        _mark_arena(axes, plan.arena_bytes, last, peak)
+        _step_ticks(axes, last)
+        step = _byte_step(top)
+        axes.set_yticks(range(0, top + 1, step), [bytes_label(v) for v in range(0, top + 1, step)])
+        axes.set_xlabel("layer")
+        axes.tick_params(length=2.5)
+        return tooltips
+
+    return _draw("memory-map", height, paint, "Memory map: address of every buffer over the layers")
+
+
+def _mark_arena(axes: Any, arena: int, last: int, peak: int) -> None:
+    """The arena's end and the busiest step, their words in opposite halves of the figure."""
+    axes.axhline(arena, color=_PEAK, linewidth=1.1, linestyle=(0, (4, 3)))
+    for end in (0, arena):
+        axes.plot(
+            [peak, peak + 1], [end, end], color=_PEAK, linewidth=3.5, solid_capstyle="butt",
+            clip_on=False,
+        )  # fmt: skip
+    peak_is_left = peak < last / 2
+    words = {"textcoords": "offset points", "color": _PEAK, "va": "bottom"}
+    axes.annotate(
+        f"arena {arena:,} bytes".replace(",", "\u202f"),
+        (last + 1 if peak_is_left else -1, arena),
+        xytext=(-2 if peak_is_left else 3, 3),
+        ha="right" if peak_is_left else "left",
+        **words,
+    )
+    axes.annotate(
+        f"peak: {_step_name(peak, last)}",
+        (peak if peak_is_left else peak + 1, arena),
+        xytext=(0, 3),
+        ha="left" if peak_is_left else "right",
+        **words,
+    )
+
+
+def _step_name(step: int, last: int) -> str:
+    if step < 0:
+        return "before layer 0"
+    return "after the last layer" if step >= last else f"layer {step}"
+
+
+def _step_ticks(axes: Any, last: int) -> None:
+    """Layer numbers under the middle of their column, thinned out where there are many."""
+    every = max(1, math.ceil(last / 32))
+    shown = [s for s in range(last) if s % every == 0]
+    axes.set_xticks([-0.5, *(s + 0.5 for s in shown), last + 0.5], ["in", *map(str, shown), "out"])
+
+
+def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
+    """One bar a tensor, in decibels; a tensor without any error reaches the top."""
+    finite = [e.sqnr_db for e in errors if math.isfinite(e.sqnr_db)]
+    top = max([40.0, *(value * 1.08 for value in finite)])
+    bottom = min([0.0, *(value * 1.15 for value in finite)])
+
+    def paint(axes: Any) -> dict[str, str]:
+        tooltips = {}
+        for i, error in enumerate(errors):
+            value = min(max(error.sqnr_db, bottom), top)
+            colour = _WEAK if error.sqnr_db < WEAK_DB else _ACTIVATION
+            (bar,) = axes.bar([i], [value], width=0.72, color=colour)
+            bar.set_gid(f"bar{i}")
+            tooltips[f"bar{i}"] = (
+                f"{names[error.tensor]} ({error.op}): {decibels(error.sqnr_db)} dB"
+            )
+            if len(errors) <= 32:
+                axes.annotate(
+                    decibels(error.sqnr_db), (i, max(value, 0.0)), textcoords="offset points",
+                    xytext=(0, 2.5), ha="center", fontsize=7, color=_INK,
+                )  # fmt: skip
+        axes.axhline(0, color=_GRID, linewidth=0.8)
+        axes.axhline(WEAK_DB, color=_WEAK, linewidth=0.8, linestyle=(0, (4, 3)))
+        every = max(1, math.ceil(len(errors) / 32))
+        shown = range(0, len(errors), every)
+        axes.set_xticks(list(shown), [str(i) for i in shown])
+        axes.set_xlim(-0.7, len(errors) - 0.3)
+        axes.set_ylim(bottom, top * 1.04)
+        axes.set_ylabel("SQNR, dB")
+        axes.set_xlabel("tensor, in execution order")
+        axes.tick_params(length=2.5)
+        return tooltips
+
+    return _draw("sqnr", 2.7, paint, "Signal-to-quantization-noise ratio of every tensor")
+
+
+def decibels(value: float) -> str:
+    """One decimal, and words of one sign for the two infinities."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.1f}".replace("-", "−")

@@ -1,0 +1,52 @@
+"""The table of what is supported where, read off the code itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from edgecnn.frontends.spelling import importers
+from edgecnn.operators import Operator, OutputRange, operators
+
+COLUMNS = ("operator", "torch", "TFLite in", "TFLite out and C", "quantization", "notes")
+
+
+def _sources(table: dict[str, Callable[..., Any]], stem: str) -> str:
+    """The source operators whose importer lives in the module of that stem."""
+    names = [n for n, f in table.items() if f.__module__.rpartition(".")[2] == stem]
+    return ", ".join(sorted({re.sub(r"\.\w+$", "", name) for name in names})) or "-"
+
+
+def _quantization(op: Operator[Any, Any]) -> str:
+    if op.is_float_only:
+        return "-"
+    if op.weights_axis is not None:
+        scales = "per channel" if op.per_channel else "per tensor"
+        return f"weights symmetric {scales}, output calibrated"
+    if op.output_range is OutputRange.FIXED:
+        return "output fixed"
+    return f"output {op.output_range.value}"
+
+
+def rows() -> list[tuple[str, ...]]:
+    """One row an operator, in alphabetical order; cells as in `COLUMNS`."""
+    aten, tflite = importers()
+    return [
+        (
+            name,
+            _sources(aten, name),
+            _sources(tflite, name),
+            "folded away" if op.is_float_only else "yes",
+            _quantization(op),
+            op.summary,
+        )
+        for name, op in sorted(operators().items())
+    ]
+
+
+def markdown() -> str:
+    """The table as Markdown, for README."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows()]
+    return "\n".join(lines) + "\n"

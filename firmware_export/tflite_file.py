@@ -1,0 +1,96 @@
+"""A ``.tflite`` file as the interpreters run it: tensors by name, int8 samples in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import ModelFormatError
+from edgecnn.fixedpoint import dequantize
+from edgecnn.frontends.tflite import parse, tensor_names
+from edgecnn.ir import Array, Graph
+
+#: int8 sample of one input → the array that the file's own input takes.
+Feeder = Callable[[Array], Array]
+
+
+class TfliteFile:
+    """A file and the graph that was read from it, matched by tensor names.
+
+    Where the file begins in float or uint8 (a QUANTIZE follows), the int8 samples of the graph
+    are turned into the values that this QUANTIZE maps back to exactly them.
+    """
+
+    def __init__(self, data: bytes, graph: Graph) -> None:
+        self.data = data
+        self.graph = graph
+        self.model = parse(data)
+        self._subgraph = self.model.subgraphs[0]
+        index = {name: i for i, name in enumerate(tensor_names(self._subgraph))}
+        self.tensors = {n: index[n] for n in graph.activations() if n in index}
+        missing = [n for n in (*graph.inputs, *graph.outputs) if n not in index]
+        if missing:
+            raise ModelFormatError(f"the TFLite file has no tensor '{missing[0]}'")
+        self._feeders = [self._feeder(int(i)) for i in self._subgraph.inputs]
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all tensors that are not constant, as if none shared memory."""
+        return sum(8 * int(np.prod(t.shape)) for t in self._subgraph.tensors if t.shape is not None)
+
+    def _feeder(self, outer: int) -> tuple[int, str, Feeder]:
+        """How one input of the file is fed: itself, or through the QUANTIZE that follows it."""
+        names = {i: n for n, i in self.tensors.items()}
+        if names.get(outer) in self.graph.inputs:
+            return outer, names[outer], lambda x: x
+        for op in self._subgraph.operators:
+            inner = names.get(int(op.outputs[0]), "")
+            if int(op.inputs[0]) == outer and inner in self.graph.inputs:
+                return outer, inner, self._inverse_of_quantize(outer, inner)
+        raise ModelFormatError(f"input {outer} of the TFLite file leads to no input of the graph")
+
+    def _inverse_of_quantize(self, outer: int, inner: str) -> Feeder:
+        """int8 values to the float or uint8 values that a QUANTIZE turns back into them."""
+        tensor = self.graph.tensors[inner]
+        if self._subgraph.tensors[outer].type == self._float_type():
+            return lambda x: dequantize(x, tensor.scale, tensor.zero_point)
+        return lambda x: (x.astype(np.int16) + 128).astype(np.uint8)
+
+    def _float_type(self) -> int:
+        from ai_edge_litert import schema_py_generated as schema
+
+        return int(schema.TensorType.FLOAT32)
+
+    def inputs(self, feeds: Mapping[str, Array], sample: int) -> list[tuple[int, Array]]:
+        """(tensor index, array) of each input of the file, in its order, for one sample."""
+        return [(index, feed(feeds[name][sample])) for index, name, feed in self._feeders]
+
+    def showing_all_tensors(self) -> bytes:
+        """The file with every activation added to its outputs.
+
+        tflite-runtime computes some operators in place, over their inputs, even where it is
+        asked to keep all tensors; it never does so to an output.
+        """
+        import flatbuffers
+
+        model: Any = parse(self.data)
+        subgraph = model.subgraphs[0]
+        first = [int(i) for i in subgraph.outputs]
+        inputs = {int(i) for i in subgraph.inputs}
+        rest = [i for i in self.tensors.values() if i not in first and i not in inputs]
+        subgraph.outputs = np.array([*first, *rest], np.int32)
+        model.signatureDefs = None
+        builder = flatbuffers.Builder(len(self.data))
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def collect(self, samples: list[dict[str, Array]]) -> dict[str, Array]:
+        """Stack the tensors of samples, in the graph's shapes."""
+        return {
+            name: np.stack([s[name] for s in samples]).reshape(
+                len(samples), *self.graph.tensors[name].shape
+            )
+            for name in samples[0]
+        }

@@ -1,0 +1,61 @@
+"""Finds and calls C compilers: the one of the host, else the Clang of the ziglang package."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors import InvariantError, UserError
+
+#: What generated C must compile with, anywhere.
+STRICT_FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+
+
+def zig_compiler() -> list[str] | None:
+    """The command of the Clang that the ziglang package brings, or None."""
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+@functools.cache
+def host_compiler() -> tuple[str, ...]:
+    """The command of a C compiler for this machine.
+
+    ``EDGECNN_CC`` if it is set, else the Clang of the ziglang package, else clang, gcc or cc.
+    Raises `UserError` where there is none.
+    """
+    if os.environ.get("EDGECNN_CC"):
+        return tuple(shlex.split(os.environ["EDGECNN_CC"]))
+    zig = zig_compiler()
+    if zig is not None:
+        return tuple(zig)
+    for name in ("clang", "gcc", "cc"):
+        if shutil.which(name):
+            return (name,)
+    raise UserError("no C compiler found: pip install ziglang, or set EDGECNN_CC")
+
+
+def native_flag(compiler: Sequence[str]) -> str:
+    """The flag that lets a compiler use all instructions of this machine."""
+    is_zig = "ziglang" in compiler or Path(compiler[0]).name.startswith("zig")
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+    return "-mcpu=native" if is_zig or not is_x86 else "-march=native"
+
+
+def compile_c(compiler: Sequence[str], arguments: Sequence[str], directory: Path) -> None:
+    """Run a compiler in a directory; raise `InvariantError` with its first complaint."""
+    result = subprocess.run(
+        [*compiler, *arguments], cwd=directory, capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        lines = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
+        raise InvariantError(f"the generated C does not compile with {compiler[0]}: {lines[0]}")
