@@ -1,0 +1,45 @@
+"""Every rule of the checker: a plan that breaks it is rejected, its sound twin is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.errors import InvariantError
+from firmware_export.memory import checker
+from firmware_export.memory.plan import Buffer, Plan
+
+A, B, C = Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2), Buffer("c", 4, 2, 3)
+
+
+def test_accepts_a_sound_plan() -> None:
+    checker.check(Plan((A, B, C), {"a": 0, "b": 8, "c": 0}, 16))
+
+
+def test_accepts_sharing_by_buffers_that_never_meet() -> None:
+    checker.check(Plan((A, C), {"a": 0, "c": 4}, 8))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "arena", "rule"),
+    [
+        ({"a": 0, "b": 8}, 16, "'c' has no place"),
+        ({"a": 0, "b": 10, "c": 0}, 18, "'b' is misaligned at 10"),
+        ({"a": 0, "b": 8, "c": 0}, 15, "'b' leaves the arena"),
+        ({"a": 0, "b": 8, "c": -4}, 16, "'c' leaves the arena"),
+        ({"a": 0, "b": 8, "c": 16}, 16, "'c' leaves the arena"),
+        ({"a": 0, "b": 0, "c": 8}, 16, "'a' and 'b' overlap"),
+        ({"a": 0, "b": 4, "c": 0}, 16, "'a' and 'b' overlap"),
+        ({"a": 4, "b": 0, "c": 8}, 16, "'a' and 'b' overlap"),
+        ({"a": 0, "b": 8, "c": 12}, 16, "'b' and 'c' overlap"),
+    ],
+)
+def test_rejects(offsets: dict[str, int], arena: int, rule: str) -> None:
+    with pytest.raises(InvariantError, match=rule):
+        checker.check(Plan((A, B, C), offsets, arena))
+
+
+def test_meeting_at_one_step_is_meeting() -> None:
+    """The last step of one and the first of the other are both included."""
+    early, late = Buffer("early", 4, 0, 5), Buffer("late", 4, 5, 9)
+    with pytest.raises(InvariantError, match="overlap"):
+        checker.check(Plan((early, late), {"early": 0, "late": 0}, 4))

@@ -1,0 +1,276 @@
+"""The report page: complete, self-contained, deterministic, and safe with hostile names."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from edgecnn.evaluate import Accuracy
+from edgecnn.ir import INT8, Graph, Node, QuantParams, Tensor
+from edgecnn.parity import Mismatch, ParityReport, RunnerResult
+from edgecnn.quantization.error import LayerError
+from firmware_export.boards import Board, all_boards, fit
+from firmware_export.memory.lifetimes import buffers
+from firmware_export.memory.planner import plan
+from firmware_export.report import ReportInput, number, printable, render
+from firmware_export.report_figures import decibels, usage
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+def chain(names: list[str]) -> Graph:
+    """A chain of relu layers over 64 bytes; the first name is the input."""
+    quant = QuantParams.per_tensor(0.125, -3)
+    tensors = {name: Tensor(name, (1, 4, 4, 4), INT8, None, quant) for name in names}
+    nodes = tuple(Node("relu", (a,), (b,)) for a, b in itertools.pairwise(names))
+    return Graph("chain", nodes, tensors, (names[0],), (names[-1],))
+
+
+def report_input(names: list[str] | None = None) -> ReportInput:
+    graph = chain(names or ["x", "middle", "y"])
+    runners = (
+        RunnerResult("numpy", True, tensors=3, values=1234567),
+        RunnerResult("tflm", True, tensors=3, values=1234567),
+        RunnerResult("litert", True, tensors=3, values=1234567, known_differences=5),
+        RunnerResult("tflite", False, "package tflite-runtime is not installed"),
+    )
+    errors = tuple(
+        LayerError(name, "relu", value, 0.25, 0.125)
+        for name, value in zip(graph.activations(), (math.inf, 33.25, 7.5), strict=False)
+    )
+    return ReportInput(
+        name="digits",
+        command="edgecnn export digits.onnx -o build",
+        version="1.2.3",
+        source_sha256="ab" * 32,
+        graph=graph,
+        plan=plan(buffers(graph, {1: 20})),
+        weight_bytes=23456,
+        file_sizes={"digits.c": 4321, "digits.h": 99},
+        parity=ParityReport("tflm", 13, runners),
+        accuracy=Accuracy(1000, 0.905, 0.901, 0.987),
+        layer_errors=errors,
+        fits={n: fit(b, flash_bytes=40000, ram_bytes=7000) for n, b in all_boards().items()},
+        board="frdm-k64f",
+    )
+
+
+class Page(HTMLParser):
+    """Collects visible text and attributes, and checks that elements nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        self.ids += [value or "" for key, value in attrs if key == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.stack or self.stack[-1] != "style":
+            self.text += data + "\n"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(report_input())
+
+
+def test_the_page_shows_what_was_measured(page: str) -> None:
+    text = Page(page).text
+    for shown in (
+        "digits", "1.2.3", "ab" * 32, "edgecnn export digits.onnx -o build", "Every byte matches",
+        "90.10\u202f%", "90.50\u202f%", "98.70\u202f%", "1\u202f234\u202f567", "23\u202f456",
+        "33.2", "∞", "0.125", "−3", "1×4×4×4", "digits.c", "4\u202f321",
+        "package tflite-runtime is not installed", "5 values differ from the reference exactly as",
+        "frdm-k64f", "stm32vldiscovery",
+    ):  # fmt: skip
+        assert shown in text, shown
+
+
+def test_too_small_a_board_says_by_how_much(page: str) -> None:
+    # 7,000 bytes of arena and 2,048 of stack; the board has 8,192.
+    assert "856 bytes of RAM missing" in Page(page).text
+
+
+def test_the_page_is_alone_in_the_world(page: str) -> None:
+    parsed = Page(page)
+    assert not {"script", "link", "img", "iframe", "object", "foreignobject"} & set(parsed.tags)
+    assert "//" not in re.sub(r"\s", "", page).replace("//-->", "")
+    assert "url(" not in page.replace("url(#", "")
+    assert "@import" not in page
+    for _, key, value in parsed.attributes:
+        assert not key.startswith("on")
+        if key in ("href", "xlink:href", "src"):
+            assert value.startswith("#")
+
+
+def test_ids_are_unique_and_references_lead_somewhere(page: str) -> None:
+    parsed = Page(page)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    wanted = set(re.findall(r"url\(#([^)]+)\)", page)) | {
+        value[1:] for _, key, value in parsed.attributes if key in ("href", "xlink:href")
+    }
+    assert wanted <= set(parsed.ids)
+
+
+def test_the_same_input_gives_the_same_bytes(page: str) -> None:
+    assert render(report_input()) == page
+    assert render(dataclasses.replace(report_input(), weight_bytes=1)) != page
+
+
+HOSTILE = [
+    "</title><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "--><svg onload=alert(1)>]]>&amp;{{ 7*7 }}${HOME}$\\frac{1}{0}$",
+    "line\nbreak\x00\x1b[31m\u202egnp.exe\ud800 名前",
+    "y" * 5000,
+]
+
+
+def test_hostile_names_stay_text(page: str) -> None:
+    data = dataclasses.replace(
+        report_input(HOSTILE),
+        name="<script>alert(2)</script>",
+        command="edgecnn export '<b onclick=x>'",
+        file_sizes={"<i>.c": 1},
+        board="<u>board",
+        fits={"<u>board": fit(load_any(), flash_bytes=1, ram_bytes=1)},
+        parity=ParityReport(
+            "numpy",
+            1,
+            (
+                RunnerResult(
+                    "<s>",
+                    True,
+                    values=10,
+                    mismatches=1,
+                    first_mismatch=Mismatch(HOSTILE[1], (0, 1), -4, 0),
+                ),
+                RunnerResult("gone", False, "<script>alert(3)</script>"),
+            ),
+        ),
+    )
+    text = render(data)
+    parsed = Page(text)
+    # Its elements are those of the harmless page: no name has become one.
+    assert set(parsed.tags) <= set(Page(page).tags)
+    assert not any(key.startswith("on") for _, key, _ in parsed.attributes)
+    assert "<script>alert(2)</script>" in parsed.text
+    assert "{{ 7*7 }}" in parsed.text
+    assert "\x00" not in text
+    assert "\u202e" not in text
+    assert "y" * 200 not in text
+    text.encode("utf-8")
+
+
+def load_any() -> Board:
+    return next(iter(all_boards().values()))
+
+
+def test_a_failed_parity_names_the_first_difference() -> None:
+    data = report_input()
+    bad = RunnerResult(
+        "host-c",
+        True,
+        values=999,
+        mismatches=7,
+        first_mismatch=Mismatch("middle", (2, 0, 1, 1, 3), -5, 7),
+    )
+    text = Page(render(dataclasses.replace(data, parity=ParityReport("tflm", 3, (bad,))))).text
+    assert "Parity failed" in text
+    assert "Every byte matches" not in text
+    assert "middle [2, 0, 1, 1, 3]: −5 expected, 7 computed" in text
+
+
+def test_a_runner_that_rejects_the_model_is_a_failure() -> None:
+    data = report_input()
+    refusal = RunnerResult("litert", True, "LiteRT rejects the model: rank", rejected=True)
+    parity = ParityReport("tflm", 3, (*data.parity.runners[:2], refusal))
+    text = Page(render(dataclasses.replace(data, parity=parity))).text
+    assert "Parity failed" in text
+    assert "1 of 3 runners rejected the model" in text
+    assert "LiteRT rejects the model: rank" in text
+
+
+def test_dollars_in_names_are_not_mathematics() -> None:
+    page = render(report_input(["x", "$m^2$", "y"]))
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", page)
+    assert any("$m^2$" in label for label in labels)
+
+
+def test_a_report_without_any_runner_claims_nothing() -> None:
+    absent = RunnerResult("tflm", False, "not installed")
+    data = dataclasses.replace(report_input(), parity=ParityReport("tflm", 0, (absent,)))
+    text = Page(render(data)).text
+    assert "Nothing was compared" in text
+    assert "Every byte matches" not in text
+
+
+def test_a_network_that_does_not_fit_its_board_is_no_success() -> None:
+    text = render(dataclasses.replace(report_input(), board="stm32vldiscovery"))
+    assert "does not fit the board" in text
+    assert 'class="verdict fail"' in text
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    data = dataclasses.replace(
+        report_input(), accuracy=None, layer_errors=None, fits={}, board=None
+    )
+    text = render(data)
+    for section in ("accuracy", "error", "boards"):
+        assert f'id="{section}"' not in text
+    assert "SQNR" not in text
+
+
+def test_cycles_are_shown_where_they_were_counted() -> None:
+    data = dataclasses.replace(report_input(), cycles=(1000, 234567), cpu="cortex-m0plus")
+    text = Page(render(data)).text
+    assert "Cycles, Cortex-M0+" in text
+    assert "235\u202f567" in text
+
+
+def test_the_memory_map_has_a_rectangle_for_each_buffer(page: str) -> None:
+    data = report_input()
+    figure = page[page.index('aria-label="Memory map') :]
+    figure = figure[: figure.index("</svg>")]
+    titles = re.findall(r"<title>(\d+): (.*?), (\d+) bytes at (\d+)</title>", figure)
+    assert titles == [
+        (str(i), b.name, str(b.size), str(data.plan.offsets[b.name]))
+        for i, b in enumerate(data.plan.buffers)
+    ]
+    assert f"arena {data.plan.arena_bytes} bytes" in figure
+    assert "peak: layer 1" in figure
+
+
+def test_usage_counts_every_buffer_that_is_alive() -> None:
+    # Input and output of layer 0; those of layer 1 and its scratch; the output after it.
+    assert usage(report_input().plan) == {-1: 64, 0: 128, 1: 148, 2: 64}
+
+
+def test_figures_are_written_for_reading() -> None:
+    assert number(-1234567) == "−1\u202f234\u202f567"
+    assert [decibels(v) for v in (math.inf, -math.inf, -3.04)] == ["∞", "−∞", "−3.0"]
+    assert printable("a\x00b") == "a�b"
+    assert printable("abcdef", 4) == "abc…"
