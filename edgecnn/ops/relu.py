@@ -42,9 +42,11 @@ class Relu(Operator[Attributes, ReluParams]):
 
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> ReluParams:
         x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
-        # The quotient is rounded to float32 first: TFLite's CalculateReluOpData.
-        ratio = np.float32(x.scale) / np.float32(output.scale)
-        multiplier, shift = quantize_multiplier(float(ratio))
+        ratio = x.scale / output.scale
+        if dialect is not Dialect.TFLM:
+            # TFLite divides in float32 (ReluPrepare), TFLite Micro in double.
+            ratio = float(np.float32(x.scale) / np.float32(output.scale))
+        multiplier, shift = quantize_multiplier(ratio)
         return ReluParams(x.size, multiplier, shift, x.zero_point, output.zero_point)
 
     def evaluate_int(self, params: ReluParams, inputs: Sequence[Array]) -> tuple[Array, ...]:

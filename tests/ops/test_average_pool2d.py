@@ -27,10 +27,11 @@ def pool(
     padding: tuple[int, int, int, int] = (0, 0, 0, 0),
     activation: str = "none",
     zero_point: int = 3,
+    scale: float = 0.05,
 ) -> Case:
     """A pooling over (height, width, channels)."""
     attributes = AveragePool2DAttributes(size, stride, padding, activation)
-    return Case(name, "average_pool2d", [Value((1, *image), 0.05, zero_point)], attributes)
+    return Case(name, "average_pool2d", [Value((1, *image), scale, zero_point)], attributes)
 
 
 CASES = [
@@ -43,6 +44,11 @@ CASES = [
     pool("one-by-n", (1, 20, 2), (1, 6), (1, 3)),
     pool("window-of-one", (4, 4, 2), (1, 1), (3, 2)),
     *(pool(f"fused-{a}", (4, 4, 3), (2, 2), (2, 2), activation=a) for a in ACTIVATIONS),
+    # The bound over the scale is a half in float32, and a little less in double.
+    pool("relu6-in-float32", (4, 4, 3), (2, 2), activation="relu6", scale=1.3333333730697632),
+    pool(
+        "relu1-in-float32", (4, 4, 3), (2, 2), activation="relu_n1_to_1", scale=0.6666666865348816
+    ),
     pool("fused-with-zero-point-at-the-top", (4, 4, 3), (2, 2), activation="relu", zero_point=127),
 ]
 

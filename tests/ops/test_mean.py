@@ -26,10 +26,11 @@ def mean(
     keep_dims: bool = False,
     *,
     zero_point: int = 3,
+    scale: float = 0.05,
     output: tuple[float, int] = (0.04, -10),
 ) -> Case:
     """A mean over some axes of some shape."""
-    x = Value(shape, 0.05, zero_point)
+    x = Value(shape, scale, zero_point)
     return Case(name, "mean", [x], MeanAttributes(axes, keep_dims), output)
 
 
@@ -44,6 +45,16 @@ CASES = [
     mean("global-same-scale", (1, 7, 7, 5), (1, 2), output=(0.05, 3)),
     mean("one-value", (1, 1, 1, 5), (1, 2)),
     mean("many-values", (1, 64, 64, 2), (1, 2)),
+    mean("right-shift-of-31-at-most", (1, 64, 64, 2), (1, 2), output=(0.05 * 2.0**30, 7)),
+    # The quotient of the scales leads to another byte in float32.
+    mean(
+        "ratio-in-double",
+        (1, 1, 1, 256),
+        (1, 2),
+        zero_point=-128,
+        scale=0.04840488359332085,
+        output=(0.04850468784570694, -128),
+    ),
     mean("batch-too", (1, 4, 4, 3), (0, 1, 2), True),
     mean("zero-points-far-apart", (1, 7, 7, 3), (1, 2), zero_point=-128, output=(0.05, 127)),
 ]

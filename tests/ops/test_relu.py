@@ -29,6 +29,8 @@ CASES = [
     relu("everything-saturates", (1.0, -128), (1e-6, -128)),
     relu("everything-vanishes", (1e-6, -128), (1.0, 100)),
     relu("nothing-is-positive", (0.05, 127), (0.05, 0)),
+    # The quotient of the scales leads to another byte in double (TFLM) than in float32.
+    relu("ratio-in-double", (0.04840488359332085, -128), (0.04850468784570694, -128)),
     relu("zero-at-the-top", (0.05, 0), (0.05, 127)),
 ]
 

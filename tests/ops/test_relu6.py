@@ -27,6 +27,8 @@ CASES = [
     relu6("six-is-out-of-range", 0.01, 0),
     relu6("six-is-the-top", 6 / 255, -128),
     relu6("six-falls-between-two-bytes", 12 / 201, -50),
+    # 6 / scale is a little under a half in double, and a half in float32.
+    relu6("six-over-scale-in-float32", 1.3333333730697632, 0),
     relu6("coarse", 100.0, 0),
     relu6("fine", 1e-7, 0),
     relu6("zero-at-the-top", 0.05, 127),
