@@ -24,6 +24,10 @@ FLOAT32 = "float32"
 INT8 = "int8"
 INT32 = "int32"
 
+#: Largest scale that is taken. The runtimes multiply scales in float32, those of ADD by 2**20,
+#: and end the whole process where that becomes infinite.
+MAX_SCALE = 1e30
+
 
 @dataclass(frozen=True)
 class QuantParams:

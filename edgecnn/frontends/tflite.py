@@ -14,7 +14,7 @@ from edgecnn.fixedpoint import INT8_MAX, INT8_MIN
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constant_folding import fold
 from edgecnn.frontends.spelling import TfliteOperator, importers
-from edgecnn.ir import FLOAT32, INT8, Array, Graph, QuantParams, Shape, Tensor, prune
+from edgecnn.ir import FLOAT32, INT8, MAX_SCALE, Array, Graph, QuantParams, Shape, Tensor, prune
 
 IDENTIFIER = b"TFL3"
 #: Dimensions of a tensor; TFLite's kernels take no more.
@@ -107,8 +107,8 @@ class _Source:
         scale = tuple(float(np.float32(s)) for s in q.scale)
         zero_points = q.zeroPoint if q.zeroPoint is not None and len(q.zeroPoint) else [0]
         zero_point = tuple(int(z) for z in np.broadcast_to(zero_points, (len(scale),)))
-        if not all(np.isfinite(s) and s > 0 for s in scale):
-            raise ModelFormatError(f"tensor '{self.names[index]}' has a scale that is not over 0")
+        if not all(0 < s <= MAX_SCALE for s in scale):
+            raise ModelFormatError(f"tensor '{self.names[index]}' has a scale that cannot be")
         axis = int(q.quantizedDimension) if len(scale) > 1 else None
         self._check_quant(index, zero_point, len(scale), axis)
         return QuantParams(scale, zero_point, axis)

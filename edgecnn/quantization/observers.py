@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecnn.errors import DataError
-from edgecnn.ir import Array, Graph
+from edgecnn.ir import MAX_SCALE, Array, Graph
 from edgecnn.simulator import Values, chunks, run_float
 
 #: Bins of a histogram; wide tensors lose nothing that an 8-bit grid could show.
@@ -43,7 +43,8 @@ def observe(
     """Observe every activation of a float graph.
 
     ``feeds[input]`` is float32 of shape (samples, *shape), in the graph's layout. Histograms
-    take a second run. Raises `DataError` where a tensor is not finite on these data.
+    take a second run. Raises `DataError` where a tensor is not finite on these data, or so
+    large that no scale can hold it.
     """
     parts = _watch(graph, feeds)
     seen: dict[str, Observation] = {}
@@ -52,6 +53,8 @@ def observe(
             low, high = float(values.min()), float(values.max())
             if not (np.isfinite(low) and np.isfinite(high)):
                 raise DataError(f"tensor '{name}' is not finite on the calibration data")
+            if max(-low, high) > MAX_SCALE:
+                raise DataError(f"tensor '{name}' is too large for int8 on the calibration data")
             known = seen.setdefault(name, Observation(low, high))
             known.low, known.high = min(known.low, low), max(known.high, high)
     if histograms:
