@@ -126,9 +126,12 @@ def to_feeds(graph: Graph, data: Any, what: str = "the calibration data") -> dic
         if len(names) != 1:
             raise DataError(f"the network has inputs {', '.join(names)}; {what} must name them")
         return {names[0]: _in_graph_layout(graph, names[0], _to_array(data), what)}
-    if not isinstance(data, Iterable):
-        raise DataError(f"{what} are {type(data).__name__}; an array or an iterable is needed")
-    return _from_items(graph, data, what)
+    try:
+        items = iter(data)
+    except TypeError:
+        found = type(data).__name__
+        raise DataError(f"{what} are {found}; an array or an iterable is needed") from None
+    return _from_items(graph, items, what)
 
 
 def _from_items(graph: Graph, data: Iterable[Any], what: str) -> dict[str, Array]:

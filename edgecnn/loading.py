@@ -64,12 +64,16 @@ def _torch_front_end() -> Any:
 
 def load_module(module: Any, example: Any, name: str = "") -> Graph:
     """Read an ``nn.Module`` with an example input (a tensor, or a tuple of them)."""
+    front_end = _torch_front_end()
     import torch
 
+    if not isinstance(module, torch.nn.Module):
+        found = type(module).__name__
+        raise UserError(f"a model is the path of a file or an nn.Module, not {found}")
     if isinstance(example, torch.Tensor):
         example = (example,)
     chosen = name or network_name(type(module).__name__)
-    return pipeline.run(_torch_front_end().load_module(module, tuple(example), chosen))
+    return pipeline.run(front_end.load_module(module, tuple(example), chosen))
 
 
 def build_module(reference: str, weights: str | Path | None = None) -> Any:

@@ -123,6 +123,7 @@ def export(
         raise UserError("the network is float; quantize it with calibration data first")
     require_supported(graph)
     chosen_name = check_name(name or graph.name)
+    graph = graph.replace(name=chosen_name)
     target = _target(board, cpu, optimize)
     tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}")
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
