@@ -19,6 +19,7 @@ from edgecnn.errors import (
     DataError,
     EdgecnnError,
     FitError,
+    ParityError,
     UnsupportedError,
     UserError,
 )
@@ -136,6 +137,16 @@ def _command(words: list[tuple[str, Any]], model: str) -> str:
     return f"edgecnn export {Path(model).name} {options}".rstrip()
 
 
+@contextmanager
+def _parity_reported(console: Console) -> Iterator[None]:
+    """Print the report of a failed verification as JSON, if asked for, before the error."""
+    try:
+        yield
+    except ParityError as error:
+        console.json({"verify": error.report})
+        raise
+
+
 # --- commands ---------------------------------------------------------------------------------
 
 
@@ -165,7 +176,7 @@ def export(
     from firmware_export.export import export as write
 
     console = Console(as_json=as_json, quiet=quiet)
-    with console.working("reading the model"):
+    with _parity_reported(console), console.working("reading the model"):
         graph = _load(model, input_shape, weights)
         console.step("quantizing")
         int8, float_graph, feeds = _quantize(graph, model, calibration, ranges.value, console)
@@ -436,7 +447,7 @@ def demo(
     from firmware_export.demo import run
 
     console = Console(as_json=as_json, quiet=quiet)
-    with console.working("training"):
+    with _parity_reported(console), console.working("training"):
         result = run(output, console.step)
     if not console.json(result.to_json()):
         _show_export(console, result)

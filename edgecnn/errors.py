@@ -16,9 +16,9 @@ An exit status belongs to the class, so a caller needs no table of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class EdgecnnError(Exception):
@@ -52,7 +52,11 @@ class CheckError(EdgecnnError):
 
 
 class ParityError(CheckError):
-    """A runner computed bytes that differ from the reference."""
+    """A runner computed bytes that differ from the reference; ``report`` is the whole result."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class FitError(CheckError):

@@ -204,7 +204,7 @@ def _verify(
     feeds = random_feeds(artifact.graph, samples, seed)
     parity = verify(artifact, select(runners), feeds, reference=reference)
     if not parity.passed:
-        raise ParityError(parity.summary())
+        raise ParityError(parity.summary(), parity.to_json())
     return parity
 
 

@@ -96,27 +96,25 @@ EDGECNN_INLINE void edgecnn_conv2d_dot4(const int8_t *filters, const int8_t *pat
     sums[3] = s3;
 }
 
-EDGECNN_INLINE int8_t edgecnn_conv2d_finish(const edgecnn_conv2d_params *p, int32_t sum,
-                                            int32_t c) {
-    return edgecnn_requantize(p->bias[c] + sum, p->multiplier[c], p->shift[c],
-                              p->output_zero_point, p->activation_min, p->activation_max);
-}
-
 /* One patch against the filters from channel first up to end; writes one byte a filter. */
 EDGECNN_INLINE int8_t *edgecnn_conv2d_filter(const edgecnn_conv2d_params *p, const int8_t *patch,
                                              int32_t taps, int32_t first, int32_t end,
                                              int8_t *output) {
-    int32_t c = first;
-    for (; c + 4 <= end; c += 4) {
-        int32_t sums[4];
-        edgecnn_conv2d_dot4(p->weights + c * taps, patch, taps, sums);
-        for (int32_t i = 0; i < 4; ++i) {
-            *output++ = edgecnn_conv2d_finish(p, sums[i], c + i);
+    int32_t sums[EDGECNN_BLOCK];
+    for (int32_t c = first; c < end; c += EDGECNN_BLOCK) {
+        const int32_t n = edgecnn_clamp(end - c, 0, EDGECNN_BLOCK);
+        const int8_t *filters = p->weights + c * taps;
+        int32_t i = 0;
+        for (; i + 4 <= n; i += 4) {
+            edgecnn_conv2d_dot4(filters + i * taps, patch, taps, sums + i);
         }
-    }
-    for (; c < end; ++c) {
-        const int32_t sum = edgecnn_dot(p->weights + c * taps, patch, taps);
-        *output++ = edgecnn_conv2d_finish(p, sum, c);
+        for (; i < n; ++i) {
+            sums[i] = edgecnn_dot(filters + i * taps, patch, taps);
+        }
+        edgecnn_requantize_channels(sums, p->bias + c, p->multiplier + c, p->shift + c,
+                                    p->output_zero_point, p->activation_min, p->activation_max, n,
+                                    output);
+        output += n;
     }
     return output;
 }

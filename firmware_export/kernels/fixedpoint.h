@@ -60,6 +60,20 @@ EDGECNN_INLINE int8_t edgecnn_requantize(int32_t sum, int32_t multiplier, int32_
     return (int8_t)(edgecnn_clamp(scaled, low - zero_point, high - zero_point) + zero_point);
 }
 
+/* Channels whose sums are kept until they are rescaled together, which compilers vectorize. */
+#define EDGECNN_BLOCK 16
+
+/* Rescale the sums of n channels, each with bias, multiplier and shift of its own. */
+EDGECNN_INLINE void edgecnn_requantize_channels(const int32_t *sums, const int32_t *bias,
+                                                const int32_t *multiplier, const int8_t *shift,
+                                                int32_t zero_point, int32_t low, int32_t high,
+                                                int32_t n, int8_t *output) {
+    for (int32_t i = 0; i < n; ++i) {
+        output[i] = edgecnn_requantize(bias[i] + sums[i], multiplier[i], shift[i], zero_point, low,
+                                       high);
+    }
+}
+
 /* total / count, rounded to nearest, halves away from zero. */
 EDGECNN_INLINE int32_t edgecnn_divide_rounding(int32_t total, int32_t count) {
     return (total > 0 ? total + count / 2 : total - count / 2) / count;
