@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from edgecnn.console import Console, number, percent, print_error
+from edgecnn.console import Console, number, print_error
+from edgecnn.display import show_accuracy, show_analysis, show_export, show_parity
 from edgecnn.errors import (
     CheckError,
     DataError,
@@ -208,57 +209,9 @@ def export(
             step=console.step,
         )
     if not console.json(result.to_json()):
-        _show_export(console, result)
+        show_export(console, result)
     if result.fit is not None and not result.fit.fits:
         raise FitError(f"{result.name} does not fit {board}: {result.fit.explain()}")
-
-
-def _show_export(console: Console, result: Any) -> None:
-    _show_parity(console, result.parity)
-    if result.accuracy is not None:
-        _show_accuracy(console, result.accuracy)
-    rows = [
-        ["arena (RAM)", number(result.memory.arena_bytes)],
-        ["weights (flash)", number(result.weight_bytes)],
-        [f"{result.name}.tflite", number(result.tflite_bytes)],
-    ]
-    if result.fit is not None:
-        fit = result.fit
-        rows += [
-            ["RAM of the board's", f"{number(fit.ram_used)} of {number(fit.ram_available)}"],
-            [
-                "flash used of the board's",
-                f"{number(fit.flash_used)} of {number(fit.flash_available)}",
-            ],
-        ]
-    console.table("Size", ["what", ">bytes"], rows)
-    console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
-
-
-def _show_parity(console: Console, report: Any) -> None:
-    rows = []
-    for r in report.runners:
-        if not r.available or r.rejected:
-            rows.append([r.name, "-", "-", "-", r.reason])
-            continue
-        known = f"{number(r.known_differences)} known differences from {report.reference}"
-        remark = f"{known}, as predicted" if r.known_differences else ""
-        rows.append([r.name, str(r.tensors), number(r.values), number(r.mismatches), remark])
-    console.table(
-        f"Parity on {report.samples} samples, every tensor",
-        ["runner", ">tensors", ">values", ">differing", "remark"],
-        rows,
-    )
-    console.text(report.summary())
-
-
-def _show_accuracy(console: Console, accuracy: Any) -> None:
-    rows = [
-        ["float", percent(accuracy.float_accuracy)],
-        ["int8", percent(accuracy.int8_accuracy)],
-        ["agreement", percent(accuracy.agreement)],
-    ]
-    console.table(f"Accuracy on {number(accuracy.samples)} samples", ["network", ">correct"], rows)
 
 
 @app.command()
@@ -295,7 +248,7 @@ def verify(
 
         report = compare(artifact, chosen, feeds, progress=progress)
     if not console.json(report.to_json()):
-        _show_parity(console, report)
+        show_parity(console, report)
     if not report.passed:
         raise CheckError(report.summary())
 
@@ -351,7 +304,7 @@ def evaluate(
             console.step("running")
             accuracy = measure(int8, session.run_on_all_cores, x, y, float_graph=float_graph)
     if not console.json(accuracy.to_json()):
-        _show_accuracy(console, accuracy)
+        show_accuracy(console, accuracy)
 
 
 @app.command()
@@ -375,32 +328,7 @@ def analyze(
         console.json(only_problems(error))
         raise
     if not console.json(analysis.to_json()):
-        _show_analysis(console, analysis)
-
-
-def _show_analysis(console: Console, analysis: Any) -> None:
-    rows = [[name, str(count)] for name, count in analysis.operators.items()]
-    console.table("Operators", ["operator", ">count"], rows)
-    sizes = [
-        ["multiply-accumulates", number(analysis.macs)],
-        ["parameters", number(analysis.parameters)],
-        ["arena (RAM), bytes", number(analysis.arena_bytes)],
-        ["weights (flash), bytes", number(analysis.weight_bytes)],
-    ]
-    console.table("Size", ["what", ">count"], sizes)
-    boards = [
-        [
-            name,
-            "yes" if fit.fits else "no",
-            number(fit.ram_used),
-            number(fit.ram_available),
-            number(fit.flash_used),
-            number(fit.flash_available),
-        ]
-        for name, fit in analysis.boards.items()
-    ]
-    columns = ["board", "fits", ">RAM used", ">RAM there", ">flash used", ">flash there"]
-    console.table("Boards", columns, boards)
+        show_analysis(console, analysis)
 
 
 @app.command()
@@ -450,7 +378,7 @@ def demo(
     with _parity_reported(console), console.working("training"):
         result = run(output, console.step)
     if not console.json(result.to_json()):
-        _show_export(console, result)
+        show_export(console, result)
     if result.fit is not None and not result.fit.fits:
         raise FitError(f"{result.name} does not fit its board: {result.fit.explain()}")
 
