@@ -9,6 +9,8 @@ from edgecnn.ir import INT8, Array, Graph, Node
 
 #: Largest magnitude of an int8 input minus its zero point.
 MAX_OFFSET_INPUT = 255
+#: Products of raw bytes whose sum, and that of the zero point with as many, are sure to fit int32.
+MAX_ASYMMETRIC_DEPTH = INT32_MAX // (1 << 15)
 
 
 def weight_scales(graph: Graph, node: Node, channels: int) -> Array:
@@ -35,6 +37,12 @@ def bias_or_zeros(graph: Graph, node: Node, channels: int) -> Array:
     return np.zeros(channels, np.int32) if bias is None else bias
 
 
+def weights_zero_point(graph: Graph, node: Node) -> int:
+    """The zero point of per-tensor weights; 0 for any others, since all runtimes ignore theirs."""
+    quant = graph.tensors[node.inputs[1]].quant
+    return 0 if quant is None or quant.is_per_channel else quant.zero_point[0]
+
+
 def folded_bias(graph: Graph, node: Node, channel_axis: int) -> Array:
     """int32 bias less input zero point times the sum of each output channel's weights.
 
@@ -44,18 +52,21 @@ def folded_bias(graph: Graph, node: Node, channel_axis: int) -> Array:
     weights = graph.constant(node.inputs[1])
     assert weights is not None
     axes = tuple(axis for axis in range(weights.ndim) if axis != channel_axis)
-    sums = weights.sum(axis=axes, dtype=np.int64)
+    sums = (weights.astype(np.int64) - weights_zero_point(graph, node)).sum(axis=axes)
     zero_point = graph.tensors[node.inputs[0]].zero_point
     return (bias_or_zeros(graph, node, sums.size) - zero_point * sums).astype(np.int32)
 
 
-def weights_problem(graph: Graph, node: Node, channel_axis: int) -> str | None:
+def weights_problem(
+    graph: Graph, node: Node, channel_axis: int, *, asymmetric: bool = False
+) -> str | None:
     """Say why the weights of a node cannot be used, or None where they can.
 
-    They must be constant and, as int8, symmetric, and the int32 sums must not be able to
-    overflow, nor to do so when they are scaled. The bound is ``255 * sum(|weights|) + |bias|``
-    of each output channel; an overflow would be undefined behaviour in C and is not something
-    that a trained network means.
+    They must be constant and, as int8, symmetric (with ``asymmetric``, one zero point for all may
+    differ from 0, for up to `MAX_ASYMMETRIC_DEPTH` products a sum), and the int32 sums must not be
+    able to overflow, nor to do so when they are scaled. The bound is ``255 * sum(|weights|) +
+    |bias|`` of each output channel; an overflow would be undefined behaviour in C and is not
+    something that a trained network means.
     """
     weights = graph.tensors[node.inputs[1]]
     x = graph.tensors[node.inputs[0]]
@@ -65,10 +76,15 @@ def weights_problem(graph: Graph, node: Node, channel_axis: int) -> str | None:
         return "its weights are computed by the network; they must be constant"
     if weights.dtype != INT8:
         return None
-    if weights.quant is None or any(weights.quant.zero_point):
-        return "its int8 weights have a zero point other than 0"
+    zero_point = weights_zero_point(graph, node)
     axes = tuple(axis for axis in range(weights.data.ndim) if axis != channel_axis)
-    sums = np.abs(weights.data.astype(np.int64)).sum(axis=axes) * MAX_OFFSET_INPUT
+    depth = weights.data.size // weights.data.shape[channel_axis]
+    if weights.quant is None or (any(weights.quant.zero_point) and not (asymmetric and zero_point)):
+        return "its int8 weights have a zero point other than 0"
+    if zero_point and depth > MAX_ASYMMETRIC_DEPTH:
+        return f"its int8 weights have a zero point other than 0 and sum {depth} products"
+    offsets = np.abs(weights.data.astype(np.int64) - zero_point)
+    sums = offsets.sum(axis=axes) * MAX_OFFSET_INPUT
     bias = bias_or_zeros(graph, node, sums.size).astype(np.int64)
     if np.any(sums + np.abs(bias) > INT32_MAX):
         return "its int32 accumulator can overflow with these weights and biases"

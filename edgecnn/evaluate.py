@@ -10,7 +10,8 @@ import numpy as np
 
 from edgecnn.errors import DataError
 from edgecnn.fixedpoint import dequantize, quantize
-from edgecnn.ir import INT8, Array, Graph
+from edgecnn.ir import INT8, INT32, Array, Graph
+from edgecnn.operators import operator
 from edgecnn.simulator import chunks, run_float
 
 #: Computes int8 samples: {input: int8 (samples, *shape)} to at least the outputs, likewise.
@@ -41,9 +42,27 @@ class Accuracy:
         }
 
 
+def _ends_in_index(graph: Graph) -> bool:
+    last = graph.producers().get(graph.outputs[0])
+    return last is not None and operator(last.op).output_dtype == INT32
+
+
+def _class_count(graph: Graph) -> int:
+    """How many classes the first output tells apart."""
+    output = graph.outputs[0]
+    if not _ends_in_index(graph):
+        return graph.tensors[output].size
+    return graph.tensors[graph.producers()[output].inputs[0]].size // graph.tensors[output].size
+
+
 def _classes(graph: Graph, values: Mapping[str, Array]) -> Array:
-    """The class of each sample: the position of the first largest value of the first output."""
+    """The class of each sample: the position of the first largest value of the first output.
+
+    Where that output is the index of a class itself, it is the class.
+    """
     scores = values[graph.outputs[0]]
+    if _ends_in_index(graph):
+        return scores.reshape(len(scores), -1)[:, 0].astype(np.int64)
     return scores.reshape(len(scores), -1).argmax(axis=1)
 
 
@@ -76,7 +95,7 @@ def _check(graph: Graph, x: Mapping[str, Array], y: Array) -> None:
     for name in graph.inputs:
         if len(x[name]) != count:
             raise DataError(f"input '{name}' has {len(x[name])} samples, but {count} labels")
-    classes = graph.tensors[graph.outputs[0]].size
+    classes = _class_count(graph)
     low, high = int(y.min()), int(y.max())
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 INT32_MIN = -(1 << 31)
 INT32_MAX = (1 << 31) - 1
+INT16_MIN = -(1 << 15)
+INT16_MAX = (1 << 15) - 1
 INT8_MIN = -128
 INT8_MAX = 127
 
@@ -27,6 +29,12 @@ def round_half_away(x: ArrayLike) -> NDArray[Any]:
     # Not floor(x + 0.5): that rounds 0.49999999999999994 up.
     fraction, whole = np.modf(x)
     return whole + np.where(np.abs(fraction) >= 0.5, np.sign(fraction), 0)
+
+
+def round_half_even(x: ArrayLike) -> NDArray[Any]:
+    """Round to the nearest integer, halves to even: what torch, ONNX and TFLite call round."""
+    rounded: NDArray[Any] = np.rint(x)
+    return rounded
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -73,6 +81,26 @@ def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike) -> Int64:
     a = np.asarray(a, np.int64)
     b = np.asarray(b, np.int64)
     return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+
+
+def rounding_doubling_high_mul_16(a: ArrayLike, b: ArrayLike) -> Int64:
+    """High 16 bits of ``2 * a * b``, rounded to nearest, halves up (gemmlowp, 16 bits)."""
+    a = np.asarray(a, np.int64)
+    return np.minimum((a * np.asarray(b, np.int64) + (1 << 14)) >> 15, INT16_MAX)
+
+
+def doubling_high_mul_16(a: ArrayLike, b: ArrayLike) -> Int64:
+    """High 16 bits of ``2 * a * b``, truncated towards 0 (TFLite's ``hard_swish.h``)."""
+    product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
+    return np.minimum(np.sign(product) * (np.abs(product) >> 15), INT16_MAX)
+
+
+def to_int16_multiplier(multiplier: int) -> int:
+    """High half of a 31-bit multiplier, rounded and saturated.
+
+    Source: TFLite's ``DownScaleInt32ToInt16Multiplier``.
+    """
+    return INT16_MAX if multiplier >= INT32_MAX - (1 << 15) else (multiplier + (1 << 15)) >> 16
 
 
 def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64:
@@ -149,9 +177,20 @@ def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
     return saturate_int8(steps + zero_point)
 
 
+def quantize_exactly(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
+    """`quantize` with the division in double: entries of tables. Infinities saturate."""
+    steps = round_half_away(np.asarray(x, np.float64) / scale)
+    return saturate_int8(steps + zero_point)
+
+
 def dequantize(q: ArrayLike, scale: float, zero_point: int) -> NDArray[np.float32]:
     """Reals that int8 values stand for: ``scale * (q - zero_point)``, float32."""
     return (np.float32(scale) * (np.asarray(q, np.int32) - zero_point)).astype(np.float32)
+
+
+def dequantize_exactly(q: ArrayLike, scale: float, zero_point: int) -> NDArray[np.float64]:
+    """`dequantize` in double."""
+    return scale * (np.asarray(q, np.float64) - zero_point)
 
 
 def round_and_clamp(x: ArrayLike, low: int, high: int) -> Int64:
@@ -195,6 +234,11 @@ def exp_on_negative_values(a: ArrayLike, integer_bits: int = 5) -> Int64:
 
 def one_over_one_plus_x(a: ArrayLike) -> Int64:
     """1 / (1 + a) in Q0.31 for a in [0, 1): three Newton-Raphson steps (gemmlowp)."""
+    return saturating_shift_left(_reciprocal_of_half_sum(a), 1)
+
+
+def _reciprocal_of_half_sum(a: ArrayLike) -> Int64:
+    """2 / (1 + a) in Q2.29 for a in [0, 1)."""
     mul = saturating_rounding_doubling_high_mul
     total = np.asarray(a, np.int64) + INT32_MAX
     half_denominator = (total + 1) // 2  # RoundingHalfSum; the sum is never negative here
@@ -202,7 +246,85 @@ def one_over_one_plus_x(a: ArrayLike) -> Int64:
     for _ in range(3):
         error = (1 << 29) - mul(half_denominator, x)
         x = x + saturating_shift_left(mul(x, error), 2)
-    return saturating_shift_left(x, 1)
+    return x
+
+
+def one_minus_x_over_one_plus_x(a: ArrayLike) -> Int64:
+    """(1 - a) / (1 + a) in Q0.31 for a in [0, 1): three Newton-Raphson steps (gemmlowp)."""
+    return saturating_shift_left(_reciprocal_of_half_sum(a) - (1 << 29), 2)
+
+
+def logistic(a: ArrayLike, integer_bits: int) -> Int64:
+    """1 / (1 + exp(-a)) in Q0.31 of a with the given number of integer bits (gemmlowp)."""
+    a = np.asarray(a, np.int64)
+    positive = one_over_one_plus_x(exp_on_negative_values(-np.abs(a), integer_bits))
+    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, INT32_MAX - positive))
+
+
+def tanh(a: ArrayLike, integer_bits: int) -> Int64:
+    """tanh(a) in Q0.31 of a with the given number of integer bits (gemmlowp)."""
+    a = np.asarray(a, np.int64)
+    # The same raw value with one integer bit more stands for twice the number.
+    power = exp_on_negative_values(-np.abs(a), integer_bits + 1)
+    positive = one_minus_x_over_one_plus_x(power)
+    return np.where(a == 0, 0, np.where(a > 0, positive, -positive))
+
+
+def input_radius(integer_bits: int, left_shift: int) -> int:
+    """Largest input whose scaled value fits a number of integer bits (``CalculateInputRadius``)."""
+    largest = ((1 << integer_bits) - 1) * (1 << (31 - integer_bits))
+    return math.floor(math.ldexp(largest, -left_shift))
+
+
+def log_from_one(x: ArrayLike, integer_bits: int) -> Int64:
+    """log(x) in Q5.26 of x from 1 up with the given number of integer bits.
+
+    Padé's approximation around a power of the square root of 2. Source: TFLite's
+    ``log_x_for_x_greater_than_or_equal_to_1`` (``kernels/internal/common.h``).
+    """
+    mul = saturating_rounding_doubling_high_mul
+    x = np.asarray(x, np.int64)
+    quarter = 1 << 23  # Q6.25
+    sqrt_half, fourth_root_of_half = 1518500250, 1805811301
+    zeros = count_leading_zeros_32(x)
+    first = saturating_shift_left(mul(x << (zeros - 1), sqrt_half), 1)
+    scaled_zeros = count_leading_zeros_32(mul(x, sqrt_half)) - 1
+    second = np.minimum(x << scaled_zeros, INT32_MAX)
+    r = np.minimum(first, second)
+    power = np.maximum(
+        ((integer_bits - zeros) << 25) + quarter, ((integer_bits - scaled_zeros) << 25) - quarter
+    )
+    p = (r + fourth_root_of_half + 1) // 2
+    q = 2 * (r - fourth_root_of_half)
+    square = mul(q, q)
+    numerator = mul(q, r) + mul(mul(q, square), 117049297)
+    denominator = mul(p, 1057819769 + q + mul(127690142, square)) + mul(638450708, q)
+    fraction = mul(rounding_divide_by_pot(numerator, 6), one_over_one_plus_x(denominator))
+    log_2 = 1488522236
+    return saturating_shift_left(mul(power, log_2) + fraction, 1)
+
+
+def inverse_square_root(x: ArrayLike) -> tuple[Int64, Int64]:
+    """1 / sqrt(x) of non-negative int32 as multipliers and (left) shifts; 0 counts as 1.
+
+    Five Newton-Raphson steps in Q3.28. Source: TFLite's ``GetInvSqrtQuantizedMultiplierExp``.
+    """
+    mul = saturating_rounding_doubling_high_mul
+    given = np.maximum(np.asarray(x, np.int64), 2)
+    too_large = np.maximum(0, (33 - count_leading_zeros_32(given) - 29) // 2)
+    reduced = given >> (2 * too_large)
+    pairs = (count_leading_zeros_32(reduced) - 1) // 2 - 1
+    half = rounding_divide_by_pot((reduced << (2 * pairs)) >> 1, 1)
+    one_and_a_half = (1 << 28) + (1 << 27)
+    y = np.full(np.shape(half), 1 << 28, np.int64)
+    for _ in range(5):
+        cube = saturating_shift_left(mul(mul(y, y), y), 6)
+        y = saturating_shift_left(mul(one_and_a_half, y) - mul(half, cube), 3)
+    multiplier = mul(y, 1518500250)  # sqrt(2) / 2
+    right = 11 + too_large - pairs
+    multiplier = multiplier << np.maximum(0, -right)
+    is_one = np.asarray(x, np.int64) <= 1
+    return np.where(is_one, INT32_MAX, multiplier), np.where(is_one, 0, -np.maximum(0, right))
 
 
 def count_leading_zeros_32(x: ArrayLike) -> Int64:

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 
 FLOAT32 = "float32"
 INT8 = "int8"
+INT16 = "int16"
 INT32 = "int32"
 
 #: Largest scale that is taken. The runtimes multiply scales in float32, those of ADD by 2**20,
@@ -66,6 +67,11 @@ class Tensor:
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes."""
+        return self.size * np.dtype(self.dtype).itemsize
 
     @property
     def scale(self) -> float:

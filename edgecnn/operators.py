@@ -12,14 +12,14 @@ import enum
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
 from edgecnn.errors import InvariantError
 from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, round_half_away
-from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams, Shape
+from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Shape
 
 A = TypeVar("A", bound=Attributes)
 P = TypeVar("P")
@@ -42,6 +42,8 @@ class OutputRange(enum.Enum):
 
     CALIBRATED = "calibrated"
     SAME_AS_INPUT = "same as input"
+    #: All inputs and outputs have one range, the union of theirs.
+    SHARED = "shared with all inputs"
     FIXED = "fixed"
 
 
@@ -63,11 +65,16 @@ class Operator(Generic[A, P]):
     #: The output holds the bytes of the input, in the same order: no code, no memory.
     is_view: ClassVar[bool] = False
 
+    #: Type of the outputs in an int8 graph: int8 with a scale, or plain int32 (indices).
+    output_dtype: ClassVar[str] = INT8
     output_range: ClassVar[OutputRange] = OutputRange.CALIBRATED
     fixed_output: ClassVar[QuantParams | None] = None
     #: Axis of the weights (input 1) that has one scale each; None where there are no weights.
     weights_axis: ClassVar[int | None] = None
     per_channel: ClassVar[bool] = False
+    #: Inputs that are weights (where `weights_axis` is set), and the bias of each: the one that is
+    #: in steps of the scale of input 0 times theirs.
+    weight_biases: ClassVar[Mapping[int, int | None]] = {1: 2}
 
     def infer_shapes(self, attributes: A, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Shapes of the outputs from the shapes of the inputs (``()`` for an absent one)."""
@@ -95,6 +102,27 @@ class Operator(Generic[A, P]):
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         """Say why this node cannot be exported exactly, or None. Float and int8 graphs."""
         return None
+
+    def incomparable(self, node: Node, graph: Graph, dialect: Dialect) -> str | None:
+        """Say why a runtime of a dialect cannot be compared on this int8 node, or None."""
+        return None
+
+    def internal_values(self, attributes: A, inputs: Sequence[Array | None]) -> Mapping[str, Array]:
+        """Values inside of the float operator whose range its quantization depends on, by name."""
+        return {}
+
+    def with_internal_ranges(self, attributes: A, ranges: Mapping[str, tuple[float, float]]) -> A:
+        """Attributes of the int8 node, from the observed ranges of its `internal_values`."""
+        return attributes
+
+    def permuted(self, attributes: A, permutation: tuple[int, ...]) -> A | None:
+        """Attributes that do the same to inputs whose axes are in another order.
+
+        With them, ``transpose(op(x), permutation)`` equals this operator, with ``attributes``,
+        on ``transpose(x, permutation)``, for all of its activation inputs and outputs. None
+        where there are none; the passes then write a transpose out.
+        """
+        return attributes if self.is_elementwise else None
 
     def keeps_samples_apart(self, attributes: A) -> bool:
         """Whether the first dimension is only a batch, so that many samples run at once."""

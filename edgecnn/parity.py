@@ -15,7 +15,7 @@ import numpy as np
 
 from edgecnn.errors import InvariantError, ModelFormatError, UserError
 from edgecnn.ir import Array, Graph
-from edgecnn.operators import Dialect
+from edgecnn.operators import Dialect, operator
 from edgecnn.simulator import chunks, lower_all, run_int
 
 #: The runner that parity is measured against, and what stands in where it is not installed.
@@ -211,6 +211,12 @@ def _predictions(graph: Graph, dialects: set[Dialect]) -> dict[Dialect, tuple[An
     }
 
 
+def _incomparable(graph: Graph, dialect: Dialect) -> str | None:
+    """The first reason why runtimes of a dialect compute something else, or None."""
+    reasons = (operator(node.op).incomparable(node, graph, dialect) for node in graph.nodes)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
 def verify(
     artifact: Artifact,
     runners: Sequence[Runner],
@@ -229,7 +235,7 @@ def verify(
     results = {r.name: RunnerResult(r.name, True) for r in runners}
     sessions: dict[str, Session] = {}
     for runner in runners:
-        reason = runner.unavailable(artifact)
+        reason = runner.unavailable(artifact) or _incomparable(graph, runner.dialect)
         if reason is None:
             try:
                 sessions[runner.name] = runner.open(artifact)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgecnn.errors import InvariantError
-from edgecnn.ir import FLOAT32, INT8, INT32, Graph, Node, Tensor
+from edgecnn.ir import FLOAT32, INT8, INT16, INT32, Graph, Node, Tensor
 from edgecnn.operators import operator
 
 
@@ -94,26 +94,32 @@ def _per_tensor_int8(tensor: Tensor) -> bool:
 
 def _check_int8_operands(graph: Graph, node: Node) -> None:
     """Weights are int8 with scales, biases int32, and other constants like activations."""
-    weighted = operator(node.op).weights_axis is not None
+    op = operator(node.op)
+    weighted = op.weights_axis is not None
     for position, name in enumerate(node.inputs):
         if not name or graph.is_activation(name):
             continue
         tensor = graph.tensors[name]
-        if weighted and position == 2:
+        if weighted and position in op.weight_biases.values():
             if tensor.dtype != INT32:
                 raise _broken("int8 graph", name, f"is a bias of type {tensor.dtype}, not int32")
-        elif weighted and position == 1:
-            if tensor.dtype != INT8 or tensor.quant is None:
+        elif weighted and position in op.weight_biases:
+            if tensor.dtype not in (INT8, INT16) or tensor.quant is None:
                 raise _broken("int8 graph", name, f"holds weights of {tensor.dtype}, not int8")
         elif not _per_tensor_int8(tensor):
             raise _broken("int8 graph", name, "is a constant without int8 per-tensor scale")
 
 
 def _check_int8(graph: Graph) -> None:
-    """Activations are int8 with one scale each, and so are the constants among them."""
+    """Activations are int8 with one scale each, or the plain int32 that their operator gives."""
+    producers = graph.producers()
     for name in graph.activations():
-        if not _per_tensor_int8(graph.tensors[name]):
-            found = graph.tensors[name]
+        found = graph.tensors[name]
+        is_index = name in producers and operator(producers[name].op).output_dtype == INT32
+        right = (
+            found.dtype == INT32 and found.quant is None if is_index else _per_tensor_int8(found)
+        )
+        if not right:
             raise _broken("int8 graph", name, f"is {found.dtype} with {found.quant}")
     for node in graph.nodes:
         _check_int8_operands(graph, node)

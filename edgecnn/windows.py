@@ -90,3 +90,9 @@ def image_output_shape(shape: Shape, window: Window, channels: int) -> Shape:
     """Shape of the output of a window over an NHWC tensor."""
     height, width = window.output_size(shape[1], shape[2])
     return shape[0], height, width, channels
+
+
+def transpose_start(output: Pair, size: Pair, stride: Pair) -> Pair:
+    """What TFLite's SAME cuts off the top and left of a transposed convolution's output."""
+    top, _, left, _ = same_padding(output, size, stride)
+    return top, left
