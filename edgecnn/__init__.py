@@ -29,19 +29,21 @@ except PackageNotFoundError:  # a source tree that is not installed
 __all__ = ["__version__", "export", "load", "quantize"]
 
 
-def load(model: Any, example: Any = None) -> Graph:
+def load(model: Any, example: Any = None, *, input_shapes: Any = None) -> Graph:
     """Read a trained network.
 
-    ``model`` is the path of a ``.tflite`` or ``.pt2`` file, or an ``nn.Module`` with an
-    ``example`` input: a tensor of shape (1, …), or a tuple of tensors. Returns a graph in NHWC,
-    float, or int8 where the file is. Raises `edgecnn.errors.UserError` for anything that cannot
-    be read, with all unsupported operators named.
+    ``model`` is the path of an ``.onnx``, ``.tflite`` or ``.pt2`` file, or an ``nn.Module`` with an
+    ``example`` input: a tensor of shape (1, …), or a tuple of tensors. ``input_shapes``
+    completes the dynamic inputs of an ``.onnx`` file: shapes in the inputs' order, or a mapping
+    from their names. Returns a graph in NHWC, float, or int8 where the file is. Raises
+    `edgecnn.errors.UserError` for anything that cannot be read, with all unsupported operators
+    named.
     """
     from edgecnn import loading
     from edgecnn.errors import UserError
 
     if isinstance(model, str | Path):
-        return loading.load_path(model)
+        return loading.load_path(model, input_shapes)
     if example is None:
         raise UserError("an nn.Module needs an example input: load(module, torch.zeros(1, …))")
     return loading.load_module(model, example)

@@ -47,7 +47,7 @@ class Ranges(StrEnum):
     minmax = "minmax"
 
 
-Model = Annotated[str, typer.Argument(help="file.tflite, file.pt2 or package.module:factory")]
+Model = Annotated[str, typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Calibration = Annotated[
@@ -55,7 +55,10 @@ Calibration = Annotated[
 ]
 InputShape = Annotated[
     list[str] | None,
-    typer.Option("--input-shape", help="For package.module:factory, such as 1,3,32,32."),
+    typer.Option(
+        "--input-shape",
+        help="1,3,32,32 for module:factory and dynamic .onnx inputs, there also NAME:1,3,32,32.",
+    ),
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="State dict for package.module:factory (tensors only).")
@@ -69,31 +72,21 @@ BoardOption = Annotated[
 # --- models and data --------------------------------------------------------------------------
 
 
-def _shapes(texts: list[str] | None) -> list[tuple[int, ...]]:
-    """Shapes such as 1,3,32,32, one for each input."""
-    shapes = []
-    for text in texts or []:
-        try:
-            shape = tuple(int(part) for part in text.lower().replace("x", ",").split(","))
-        except ValueError:
-            shape = ()
-        if not shape or min(shape) < 1:
-            raise UserError(f"--input-shape '{text}' is not a list of positive sizes: 1,3,32,32")
-        shapes.append(shape)
-    return shapes
-
-
 def _load(model: str, input_shape: list[str] | None, weights: Path | None) -> Any:
     """A graph from a file or a factory."""
     from edgecnn import loading
+    from edgecnn.shape_options import input_shapes, parse_shape
 
     is_factory = ":" in model and not Path(model).exists()
     if is_factory:
-        return loading.load_factory(model, _shapes(input_shape), weights)
-    for option, value in (("--weights", weights), ("--input-shape", input_shape)):
-        if value:
-            raise UserError(f"{option} goes with package.module:factory; {model} is a file")
-    return loading.load_path(model)
+        return loading.load_factory(
+            model, [parse_shape(text) for text in input_shape or []], weights
+        )
+    if weights:
+        raise UserError(f"--weights goes with package.module:factory; {model} is a file")
+    if input_shape and Path(model).suffix != ".onnx":
+        raise UserError(f"--input-shape goes with module:factory and .onnx; {model} is neither")
+    return loading.load_path(model, input_shapes(input_shape or []))
 
 
 def _source(model: str) -> bytes | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import ModelFormatError, UserError
+from edgecnn.frontends.onnx_inputs import InputShapes
 from edgecnn.identifiers import network_name
 from edgecnn.ir import Graph, Shape
 from edgecnn.passes import pipeline
 
-EXTENSIONS = (".tflite", ".pt2")
+EXTENSIONS = (".onnx", ".tflite", ".pt2")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -26,13 +27,16 @@ def read_bytes(path: Path) -> bytes:
         raise ModelFormatError(f"model file {path} cannot be read: {error.strerror}") from None
 
 
-def load_path(path: str | Path) -> Graph:
+def load_path(path: str | Path, input_shapes: InputShapes = None) -> Graph:
     """Read a model file and run the passes.
 
-    Raises `ModelFormatError` for a file that is missing, corrupted or of an unknown kind, and
-    `UnsupportedError` with all operators that cannot be read.
+    ``input_shapes`` completes the dynamic inputs of an ``.onnx`` file. Raises
+    `ModelFormatError` for a file that is missing, corrupted or of an unknown kind, `UserError`
+    for shapes that do not fit it, and `UnsupportedError` with all operators that cannot be read.
     """
     path = Path(path)
+    if input_shapes and path.suffix != ".onnx":
+        raise UserError(f"{path} has fixed input shapes; only .onnx files can be given others")
     if path.suffix not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
         raise ModelFormatError(
@@ -48,6 +52,10 @@ def load_path(path: str | Path) -> Graph:
             from edgecnn.frontends import tflite
 
             graph = tflite.load(data, name)
+        elif path.suffix == ".onnx":
+            from edgecnn.frontends import onnx_file
+
+            graph = onnx_file.load(data, name, input_shapes)
         else:
             torch_export = _torch_front_end()
             graph = torch_export.load_pt2(path, name)

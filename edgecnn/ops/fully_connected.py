@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.accumulate import folded_bias, weight_scales, weights_problem
+from edgecnn.accumulate import folded_bias, weight_scales, weights_problem, weights_zero_point
 from edgecnn.fixedpoint import quantize_multipliers, requantize, round_half_away, saturate_int8
 from edgecnn.ir import Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Dialect, Operator, activation_limits, apply_activation
@@ -44,6 +44,7 @@ class FullyConnectedParams:
     activation_min: int
     activation_max: int
     single_rounding_scale: Array | None = None
+    weights_zero_point: int = 0
 
 
 def _real_multipliers(graph: Graph, node: Node, channels: int, dialect: Dialect) -> Array:
@@ -112,13 +113,14 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
             activation_min=low,
             activation_max=high,
             single_rounding_scale=real if dialect is Dialect.LITERT else None,
+            weights_zero_point=weights_zero_point(graph, node),
         )
 
     def evaluate_int(
         self, params: FullyConnectedParams, inputs: Sequence[Array]
     ) -> tuple[Array, ...]:
         x = inputs[0].reshape(-1, params.weights.shape[1]).astype(np.float64)
-        sums = x @ params.weights.T.astype(np.float64)
+        sums = x @ (params.weights.T.astype(np.float64) - params.weights_zero_point)
         acc = sums.astype(np.int64) + params.bias
         low, high = params.activation_min, params.activation_max
         if params.single_rounding_scale is None:
@@ -139,7 +141,7 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
         return int(np.prod(outputs[0]) * shapes[1][1])
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
-        return weights_problem(graph, node, channel_axis=0)
+        return weights_problem(graph, node, channel_axis=0, asymmetric=True)
 
 
 OPERATOR = FullyConnected()

@@ -60,6 +60,8 @@ class Mean(Operator[MeanAttributes, MeanParams]):
         self, attributes: MeanAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:
         axes = set(attributes.axes)
+        if not axes <= set(range(len(shapes[0]))):
+            raise ValueError(f"it has no axes {attributes.axes}")
         if attributes.keep_dims:
             return (tuple(1 if i in axes else n for i, n in enumerate(shapes[0])),)
         return (tuple(n for i, n in enumerate(shapes[0]) if i not in axes),)

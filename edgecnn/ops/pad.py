@@ -63,6 +63,12 @@ class Pad(Operator[PadAttributes, PadParams]):
     def keeps_samples_apart(self, attributes: PadAttributes) -> bool:
         return attributes.paddings[0] == (0, 0)
 
+    def permuted(
+        self, attributes: PadAttributes, permutation: tuple[int, ...]
+    ) -> PadAttributes | None:
+        paddings = tuple(attributes.paddings[axis] for axis in np.argsort(permutation))
+        return PadAttributes(paddings, attributes.value)
+
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         a = node.attributes
         assert isinstance(a, PadAttributes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,9 +26,7 @@ class ReshapeParams:
 
 def _batched(shape: Shape, x: Array) -> Array:
     """Reshape one sample, or many that are stacked in the first dimension."""
-    size = 1
-    for n in shape:
-        size *= n
+    size = math.prod(shape)
     return x.reshape(shape if x.size == size else (x.size // size * shape[0], *shape[1:]))
 
 
@@ -42,6 +41,8 @@ class Reshape(Operator[ReshapeAttributes, ReshapeParams]):
     def infer_shapes(
         self, attributes: ReshapeAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:
+        if math.prod(attributes.shape) != math.prod(shapes[0]):
+            raise ValueError(f"shape {attributes.shape} has another number of values")
         return (attributes.shape,)
 
     def evaluate_float(

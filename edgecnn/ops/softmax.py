@@ -108,6 +108,11 @@ class Softmax(Operator[SoftmaxAttributes, SoftmaxParams]):
         y = saturate_int8(rounding_divide_by_pot(shares, exponent) + INT8_MIN)
         return (np.where(counts, y, np.int8(INT8_MIN)),)
 
+    def permuted(
+        self, attributes: SoftmaxAttributes, permutation: tuple[int, ...]
+    ) -> SoftmaxAttributes | None:
+        return attributes if permutation[-1] == len(permutation) - 1 else None
+
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         a = node.attributes
         assert isinstance(a, SoftmaxAttributes)

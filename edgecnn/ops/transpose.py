@@ -37,6 +37,8 @@ class Transpose(Operator[TransposeAttributes, TransposeParams]):
     def infer_shapes(
         self, attributes: TransposeAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:
+        if sorted(attributes.permutation) != list(range(len(shapes[0]))):
+            raise ValueError(f"{attributes.permutation} is no order of its axes")
         return (tuple(shapes[0][axis] for axis in attributes.permutation),)
 
     def evaluate_float(

@@ -1,0 +1,60 @@
+"""Hyperbolic tangent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.fixedpoint import (
+    INT8_MAX,
+    INT8_MIN,
+    input_radius,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    rounding_divide_by_pot,
+    saturate_int8,
+    tanh,
+)
+from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams
+from edgecnn.lookup import float32_table, in_float32
+from edgecnn.operators import Dialect, OutputRange
+from edgecnn.table_operator import CODES, TableOperator
+
+#: Integer bits of the scaled input, and fraction bits of the output.
+INPUT_INTEGER_BITS = 4
+OUTPUT_FRACTION_BITS = 7
+
+
+class Tanh(TableOperator[Attributes]):
+    """Tanh."""
+
+    summary = "output scale 1/128, zero point 0"
+    output_range = OutputRange.FIXED
+    fixed_output = QuantParams.per_tensor(1 / 128, 0)
+
+    def function(self, attributes: Attributes, x: Array) -> Array:
+        return np.tanh(x)
+
+    def table(self, node: Node, graph: Graph, dialect: Dialect) -> Array:
+        """TFLite Micro's fixed point (``integer_ops/tanh.h``); TFLite fills a float table."""
+        x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+        if dialect is not Dialect.TFLM:
+            return float32_table(x, output, in_float32(np.tanh))
+        multiplier, shift = quantize_multiplier(x.scale * (1 << (31 - INPUT_INTEGER_BITS)))
+        radius = input_radius(INPUT_INTEGER_BITS, shift)
+        centred = CODES - x.zero_point
+        inside = np.abs(centred) < radius
+        scaled = multiply_by_quantized_multiplier(np.where(inside, centred, 0), multiplier, shift)
+        shares = tanh(scaled, INPUT_INTEGER_BITS)
+        y = saturate_int8(rounding_divide_by_pot(shares, 31 - OUTPUT_FRACTION_BITS))
+        return np.where(inside, y, np.where(centred > 0, INT8_MAX, INT8_MIN)).astype(np.int8)
+
+    def unsupported(self, node: Node, graph: Graph) -> str | None:
+        x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+        if output.quant is not None and output.quant != self.fixed_output:
+            return "its output scale is not 1/128 with zero point 0"
+        if x.quant is not None and x.scale < 2.0**-58:
+            return "its input scale is under 2**-58"
+        return None
+
+
+OPERATOR = Tanh()
