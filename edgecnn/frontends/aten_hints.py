@@ -9,24 +9,7 @@ _LINEAR_2D = "use Conv2d, Linear or pooling layers"
 SUBSTITUTES: dict[str, str] = {
     **dict.fromkeys(
         (
-            "silu",
-            "hardswish",
-            "gelu",
-            "elu",
-            "selu",
-            "celu",
-            "mish",
-            "leaky_relu",
-            "prelu",
-            "softplus",
-            "sigmoid",
-            "hardsigmoid",
-            "tanh",
-            "log_sigmoid",
-            "softsign",
             "rrelu",
-            "threshold",
-            "hardshrink",
             "relu6_backward",
         ),
         _RECTIFIER,
@@ -45,8 +28,6 @@ SUBSTITUTES: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "lstm",
-            "gru",
             "rnn_tanh",
             "rnn_relu",
             "scaled_dot_product_attention",
@@ -57,14 +38,7 @@ SUBSTITUTES: dict[str, str] = {
         ),
         _LINEAR_2D,
     ),
-    "conv1d": "use Conv2d with a height of 1",
     "conv3d": "use Conv2d",
-    "max_pool1d": "use MaxPool2d with a height of 1",
-    "avg_pool1d": "use AvgPool2d with a height of 1",
-    "adaptive_avg_pool1d": "use AdaptiveAvgPool2d with a height of 1",
-    "conv_transpose2d": "use Conv2d with a stride",
-    "cat": "use a sum of branches",
-    "argmax": "leave it out: take the largest output on the host",
     "topk": "leave it out: take the largest outputs on the host",
     "max": "leave it out, or use MaxPool2d",
 }

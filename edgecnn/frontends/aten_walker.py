@@ -55,7 +55,7 @@ class Walker:
         self._results: dict[fx.Node, Any] = {}
         self._names: dict[int, str] = {}
         self._values: dict[int, Value] = {}
-        self._importers, _ = importers()
+        self._importers = importers().aten
 
     def run(self) -> None:
         """Import everything; problems are noted in the builder."""
@@ -103,12 +103,17 @@ class Walker:
             found = getattr(example, "dtype", type(example).__name__)
             raise ModelFormatError(f"input '{node.name}' is {found}; only float32 is supported")
         shape = self._input_shape(node.name, list(example.shape))
-        if len(shape) != 4:
+        if len(shape) not in (3, 4):
             return self.builder.add_input(node.name, shape)
-        graph_shape = tuple(shape[axis] for axis in NCHW_TO_NHWC)
+        # Channels last: of sequences too. What reads them as they are undoes this at no cost.
+        order = NCHW_TO_NHWC if len(shape) == 4 else (0, 2, 1)
+        graph_shape = tuple(shape[axis] for axis in order)
         value = self.builder.add_input(node.name, graph_shape)
-        self.builder.input_permutations[value] = NCHW_TO_NHWC
-        return self.builder.nchw(value)
+        self.builder.input_permutations[value] = order
+        return self.builder.nchw(value) if len(shape) == 4 else self._channels_first(value)
+
+    def _channels_first(self, value: Value) -> Value:
+        return self.builder.transpose(value, (0, 2, 1), "_ncl")
 
     def _input_shape(self, name: str, dims: list[Any]) -> Shape:
         """The shape of an input with a batch of 1 in place of a dynamic one."""
@@ -197,9 +202,16 @@ class Walker:
         return result
 
     def _item(self, node: fx.Node, source: Any, index: int) -> Any:
-        """One of several results; importers return the first alone."""
+        """One of several results.
+
+        Importers return the first alone, or a tuple, in which a function without arguments makes
+        the result that it stands for once that is used.
+        """
         if not isinstance(source, Value):
-            return source[index]
+            item = source[index]
+            if not callable(item):
+                return item
+            return item() if node.users else _Failed()
         if index == 0:
             return source
         if node.users:

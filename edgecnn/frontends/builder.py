@@ -5,6 +5,9 @@ All front ends build through this, so a value is the same thing for each: the na
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from edgecnn.errors import ModelFormatError, Problem, UnsupportedError
@@ -33,6 +36,15 @@ class Unsupported(Exception):  # noqa: N818 - a signal to the importer, not an e
         super().__init__(reason)
         self.reason = reason
         self.substitute = substitute
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the source says of an output: its name, and for int8 networks its quantization."""
+
+    name: str
+    dtype: str = FLOAT32
+    quant: QuantParams | None = None
 
 
 class GraphBuilder:
@@ -112,24 +124,39 @@ class GraphBuilder:
         quant: QuantParams | None = None,
     ) -> Value:
         """Append a node with one output and return that output's name."""
+        declared = Declared(name or self.scope, dtype, quant)
+        (value,) = self.emit_many(op, inputs, attributes, [declared])
+        return value
+
+    def emit_many(
+        self,
+        op: str,
+        inputs: list[Value | None],
+        attributes: Attributes | None,
+        outputs: Sequence[Declared],
+    ) -> list[Value]:
+        """Append a node with the declared outputs and return their names."""
         attributes = attributes if attributes is not None else Attributes()
+        label = outputs[0].name
         shapes = [self.shape(value) if value else () for value in inputs]
         try:
-            (shape,) = operator(op).infer_shapes(attributes, shapes)
+            results = operator(op).infer_shapes(attributes, shapes)
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise ModelFormatError(
-                f"operator {op} at '{name or self.scope}' does not fit its inputs' shapes "
-                f"{shapes}: {error}"
+                f"operator {op} at '{label}' does not fit its inputs' shapes {shapes}: {error}"
             ) from error
-        if any(n < 1 for n in shape):
+        if any(n < 1 for shape in results for n in shape):
             raise ModelFormatError(
-                f"operator {op} at '{name or self.scope}' would have an output of shape "
-                f"{shape} from inputs of shapes {shapes}"
+                f"operator {op} at '{label}' would have outputs of shapes {results} from inputs "
+                f"of shapes {shapes}"
             )
-        output = self.add_tensor(Tensor(name or self.scope, shape, dtype, None, quant))
-        names = tuple(value or "" for value in inputs)
-        self.nodes.append(Node(op, names, (output,), attributes))
-        return output
+        names = [
+            self.add_tensor(Tensor(d.name, shape, d.dtype, None, d.quant))
+            for d, shape in zip(outputs, results, strict=True)
+        ]
+        given = tuple(value or "" for value in inputs)
+        self.nodes.append(Node(op, given, tuple(names), attributes))
+        return names
 
     def transpose(self, x: Value, permutation: tuple[int, ...], suffix: str) -> Value:
         """Append a transpose, which the passes move and cancel."""

@@ -13,8 +13,21 @@ from edgecnn.errors import InvariantError, ModelFormatError
 from edgecnn.fixedpoint import INT8_MAX, INT8_MIN
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constant_folding import fold
-from edgecnn.frontends.spelling import TfliteOperator, importers
-from edgecnn.ir import FLOAT32, INT8, MAX_SCALE, Array, Graph, QuantParams, Shape, Tensor, prune
+from edgecnn.frontends.spelling import TfliteOperator, TfliteOutput, importers
+from edgecnn.frontends.tflite_tables import FoundTable, find_tables
+from edgecnn.ir import (
+    FLOAT32,
+    INT8,
+    INT32,
+    MAX_SCALE,
+    Array,
+    Graph,
+    QuantParams,
+    Shape,
+    Tensor,
+    prune,
+)
+from edgecnn.ops.table import TableAttributes
 
 IDENTIFIER = b"TFL3"
 #: Dimensions of a tensor; TFLite's kernels take no more.
@@ -148,6 +161,8 @@ class _Importer:
         self.values: dict[int, Value] = {}
         self.inputs = [int(i) for i in source.graph.inputs]
         self.outputs = [int(i) for i in source.graph.outputs]
+        self.tables: dict[int, FoundTable] = {}
+        self.inside_tables: set[int] = set()
 
     def run(self) -> None:
         """Import inputs, operators and outputs."""
@@ -155,6 +170,11 @@ class _Importer:
         for index in self.inputs:
             if index not in stripped:
                 self._add_input(index)
+        operators = [op for op in self.source.graph.operators or [] if op.inputs is not None]
+        names = [self._op_name(op) for op in operators]
+        if "GATHER" in names:
+            found = find_tables(operators, names, self.source, self.outputs)
+            self.tables, self.inside_tables = found
         for op in self.source.graph.operators or []:
             self._import(op)
         if self.builder.problems:
@@ -224,10 +244,15 @@ class _Importer:
             return None
         if index not in self.values:
             data = self.source.data(index)
-            if data is None:
+            if data is None and not self.source.graph.tensors[index].isVariable:
                 raise Unsupported(f"its input '{self.source.names[index]}' could not be imported")
             quant = self.source.quant(index)
             name = self.source.names[index]
+            if data is None:  # the state of a recurrent operator, which only lends its scale
+                variable = Tensor(name, self.source.shape(index), self.source.dtype(index))
+                variable = dataclasses.replace(variable, quant=quant)
+                self.values[index] = self.builder.add_tensor(variable)
+                return self.values[index]
             if as_float and data.dtype != np.float32 and quant is not None:
                 data, quant = _dequantize_weights(data, quant), None
             self.values[index] = self.builder.add_tensor(
@@ -250,8 +275,11 @@ class _Importer:
 
     def _import_one(self, op: Any, name: str, output: int) -> None:
         source, builder = self.source, self.builder
-        if output in self.values:
-            return  # a QUANTIZE at the start, already stripped
+        if output in self.values or output in self.inside_tables:
+            return  # a QUANTIZE at the start, already stripped; indices of a table
+        if output in self.tables:
+            self.values[output] = self._table(self.tables[output], output)
+            return
         inputs = [int(i) for i in op.inputs]
         if self._fold(op, name, inputs, output):
             return
@@ -269,42 +297,70 @@ class _Importer:
             assert value is not None
             self.values[output] = value
             return
-        _, table = importers()
+        table = importers().tflite
         if name not in table:
             raise Unsupported("this operator is not supported")
-        if len(op.outputs) != 1:
-            raise Unsupported(f"it has {len(op.outputs)} outputs")
-        dtype = source.dtype(output)
-        if dtype not in (FLOAT32, INT8):
+        outputs = [self._declared(int(i)) for i in op.outputs]
+        is_float = outputs[0].dtype == FLOAT32
+        values = [self._value(i, as_float=is_float) for i in inputs]
+        if not values or values[0] is None:
+            raise ModelFormatError(f"an operator {name} has no input")
+        lenders = [] if op.intermediates is None else op.intermediates
+        intermediates = [self._described(int(i)) for i in lenders]
+        operator = TfliteOperator(name, values, op.builtinOptions, outputs, intermediates)
+        self._check_types(operator, inputs)
+        result = table[name](builder, operator)
+        results = result if isinstance(result, list) else [result]
+        for index, declared, value in zip(op.outputs, outputs, results, strict=True):
+            if builder.shape(value) != declared.shape:
+                raise ModelFormatError(
+                    f"operator {name} at '{declared.name}' declares an output of shape "
+                    f"{declared.shape}; its inputs give {builder.shape(value)}"
+                )
+            self.values[int(index)] = value
+
+    def _table(self, found: FoundTable, output: int) -> Value:
+        """Import CAST, ADD and GATHER as the table that they look up in."""
+        attributes = TableAttributes(values=found.values)
+        declared = self._declared(output)
+        operator = TfliteOperator("GATHER", [self._value(found.source)], None, [declared])
+        return operator.emit(self.builder, "table", operator.inputs, attributes)
+
+    def _declared(self, index: int) -> TfliteOutput:
+        """What the file says of an output; `Unsupported` for a type that is not computed."""
+        source = self.source
+        dtype, quant = source.dtype(index), source.quant(index)
+        if dtype not in (FLOAT32, INT8, INT32):
             raise Unsupported(
                 f"it computes {dtype}; only int8 and float32 are supported",
                 "quantize the model to int8",
             )
-        values = [self._value(i, as_float=dtype == FLOAT32) for i in inputs]
-        if not values or values[0] is None:
-            raise ModelFormatError(f"an operator {name} has no input")
-        for i, value in zip(inputs, values, strict=True):
-            if value and builder.data(value) is None and source.dtype(i) != dtype:
-                raise Unsupported(f"it turns {source.dtype(i)} into {dtype}")
-        quant = source.quant(output)
         if dtype == INT8 and quant is None:
             raise Unsupported("its int8 output has no scale")
-        operator = TfliteOperator(
-            name=name,
-            inputs=values,
-            options=op.builtinOptions,
-            output=source.names[output],
-            output_dtype=dtype,
-            output_shape=source.shape(output),
-            output_quant=quant,
+        return TfliteOutput(source.names[index], dtype, source.shape(index), quant)
+
+    def _described(self, index: int) -> TfliteOutput:
+        """What the file says of a tensor, whatever its type."""
+        source = self.source
+        return TfliteOutput(
+            source.names[index], source.dtype(index), source.shape(index), source.quant(index)
         )
-        result = table[name](builder, operator)
-        if builder.shape(result) != source.shape(output):
-            raise ModelFormatError(
-                f"operator {name} at '{operator.output}' declares an output of shape "
-                f"{source.shape(output)}; its inputs give {builder.shape(result)}"
-            )
-        self.values[output] = result
+
+    def _check_types(self, operator: TfliteOperator, inputs: list[int]) -> None:
+        """Activations are all of one type; only ARG_MAX and ARG_MIN count in int32."""
+        dtypes = {
+            self.source.dtype(i)
+            for i, value in zip(inputs, operator.inputs, strict=True)
+            if value
+            and self.builder.data(value) is None
+            and not self.source.graph.tensors[i].isVariable
+        }
+        computed = operator.output.dtype
+        if computed == INT32 and operator.name in ("ARG_MAX", "ARG_MIN"):
+            return
+        if computed == INT32 or dtypes - {computed}:
+            found = ", ".join(sorted(dtypes))
+            raise Unsupported(f"it turns {found} into {computed}")
 
     def _fold(self, op: Any, name: str, inputs: list[int], output: int) -> bool:
         """Compute an operator on constants (shape arithmetic, packed weights) right away."""

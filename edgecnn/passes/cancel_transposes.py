@@ -76,15 +76,15 @@ class _Sweep:
     def _rewrite(self, node: Node) -> bool:
         """Apply the rule of an operator; False where the node needs its inputs as they were."""
         rule = _RULES.get(node.op)
-        if rule is None and operator(node.op).is_elementwise:
-            rule = _elementwise
+        if rule is None:
+            rule = _elementwise if operator(node.op).is_elementwise else _in_other_order
         views = [self.views[name] for name in self.graph.activation_inputs(node)]
-        if rule is None or not views:
+        if not views:
             return False
         if node.op != "transpose" and all(view.is_trivial for view in views):
             return False
         # A rescaling in disguise is no pure move; whoever exports the graph will refuse it.
-        if node.op in ("transpose", "reshape", "pad") and not same_quant(self.graph, node):
+        if node.op in _MOVES and not same_quant(self.graph, node):
             return False
         return rule(self, node, views[0])
 
@@ -102,15 +102,16 @@ class _Sweep:
             self.tensors[name] = self.graph.tensors[name]
         return name
 
-    def emit(self, node: Node, inputs: tuple[str, ...], attributes: Attributes) -> Shape:
-        """Append a node that computes, in another layout, what ``node`` does; return its shape."""
+    def emit(
+        self, node: Node, inputs: tuple[str, ...], attributes: Attributes
+    ) -> tuple[Shape, ...]:
+        """Append a node that computes, in another layout, what ``node`` does; return its shapes."""
         shapes = [self.tensors[name].shape if name else () for name in inputs]
-        (shape,) = operator(node.op).infer_shapes(attributes, shapes)
-        self.tensors[node.output] = dataclasses.replace(
-            self.graph.tensors[node.output], shape=shape
-        )
+        results = operator(node.op).infer_shapes(attributes, shapes)
+        for name, shape in zip(node.outputs, results, strict=True):
+            self.tensors[name] = dataclasses.replace(self.graph.tensors[name], shape=shape)
         self.nodes.append(Node(node.op, inputs, node.outputs, attributes))
-        return shape
+        return results
 
     def constant(self, name: str, data: Array) -> str:
         """Enter a constant in another layout, under its name where no other node reads it."""
@@ -230,7 +231,7 @@ def _elementwise(sweep: _Sweep, node: Node, _: View) -> bool:
     if lead.is_trivial:
         return False
     inputs = tuple(_operand(sweep, lead, name) for name in node.inputs)
-    inner = sweep.emit(node, inputs, node.attributes)
+    (inner,) = sweep.emit(node, inputs, node.attributes)
     sweep.views[node.output] = (
         View.plain(node.output, inner, lead.permutation)
         if lead.is_plain
@@ -289,14 +290,6 @@ def _keeps_last_axis(view: View) -> bool:
     return view.is_plain and view.permutation[-1] == len(view.shape) - 1
 
 
-def _softmax(sweep: _Sweep, node: Node, view: View) -> bool:
-    if not _keeps_last_axis(view):
-        return False
-    shape = sweep.emit(node, (view.source,), node.attributes)
-    sweep.views[node.output] = View.plain(node.output, shape, view.permutation)
-    return True
-
-
 def _batch_norm(sweep: _Sweep, node: Node, view: View) -> bool:
     """Normalize the source; within a flattened view the vectors change their order too."""
     depth = view.shape[-1]
@@ -326,7 +319,7 @@ def _fully_connected(sweep: _Sweep, node: Node, view: View) -> bool:
         return False
     name = sweep.constant(node.inputs[1], _reordered(weights, columns))
     bias = tuple(sweep._input(rest) for rest in node.inputs[2:])
-    shape = sweep.emit(node, (view.source, name, *bias), node.attributes)
+    (shape,) = sweep.emit(node, (view.source, name, *bias), node.attributes)
     sweep.views[node.output] = View.plain(node.output, shape)
     return True
 
@@ -338,25 +331,42 @@ def _reordered(data: Array, columns: Array) -> Array:
     return result
 
 
-def _mean(sweep: _Sweep, node: Node, view: View) -> bool:
+def _reduction(sweep: _Sweep, node: Node, view: View) -> bool:
     if not view.is_plain:
         return False
     a = _attributes(node)
     axes = tuple(sorted(view.permutation[axis] for axis in a.axes))
-    shape = sweep.emit(node, (view.source,), dataclasses.replace(a, axes=axes))
+    (shape,) = sweep.emit(node, (view.source,), dataclasses.replace(a, axes=axes))
     kept = [axis for axis in view.permutation if a.keep_dims or axis not in axes]
     order = tuple(sorted(kept).index(axis) for axis in kept)
     sweep.views[node.output] = View.plain(node.output, shape, order)
     return True
 
 
-def _pad(sweep: _Sweep, node: Node, view: View) -> bool:
-    if not view.is_plain:
+def _argmax(sweep: _Sweep, node: Node, view: View) -> bool:
+    """Search along the axis of the source, where the indices come out in their own order."""
+    axis = view.permutation[_attributes(node).axis] if view.is_plain else -1
+    kept = [other for other in view.permutation if other != axis]
+    if not view.is_plain or kept != sorted(kept):
         return False
-    a = _attributes(node)
-    paddings = tuple(a.paddings[axis] for axis in invert(view.permutation))
-    shape = sweep.emit(node, (view.source,), dataclasses.replace(a, paddings=paddings))
-    sweep.views[node.output] = View.plain(node.output, shape, view.permutation)
+    attributes = dataclasses.replace(_attributes(node), axis=axis)
+    (shape,) = sweep.emit(node, (view.source,), attributes)
+    sweep.views[node.output] = View.plain(node.output, shape)
+    return True
+
+
+def _in_other_order(sweep: _Sweep, node: Node, view: View) -> bool:
+    """Compute in the order of the sources where the operator knows how (`Operator.permuted`)."""
+    views = [sweep.views[name] for name in sweep.graph.activation_inputs(node)]
+    same = all(v.is_plain and v.permutation == view.permutation for v in views)
+    if not same or any(name and not sweep.graph.is_activation(name) for name in node.inputs):
+        return False
+    attributes = operator(node.op).permuted(node.attributes, view.permutation)
+    if attributes is None:
+        return False
+    shapes = sweep.emit(node, tuple(v.source for v in views), attributes)
+    for name, shape in zip(node.outputs, shapes, strict=True):
+        sweep.views[name] = View.plain(name, shape, view.permutation)
     return True
 
 
@@ -364,14 +374,16 @@ def _attributes(node: Node) -> Any:
     return node.attributes
 
 
+#: Operators that move values, and compute none where the scale stays.
+_MOVES = ("transpose", "reshape", "pad")
+
 _RULES: dict[str, Callable[[_Sweep, Node, View], bool]] = {
     "transpose": _transpose,
     "reshape": _reshape,
-    "softmax": _softmax,
     "batch_norm": _batch_norm,
     "fully_connected": _fully_connected,
-    "mean": _mean,
-    "pad": _pad,
+    **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduction),
+    "argmax": _argmax,
 }
 
 
@@ -379,11 +391,18 @@ _RULES: dict[str, Callable[[_Sweep, Node, View], bool]] = {
 
 
 def _input_permutation(graph: Graph, name: str, readers: list[Node]) -> tuple[int, ...] | None:
-    """The order of axes that every reader of an input turns it into, or None."""
+    """The order of axes that every reader of an input turns it into, or None.
+
+    The batch stays in front: a reader that moves a batch of 1 elsewhere becomes a reshape.
+    """
     orders = {getattr(node.attributes, "permutation", None) for node in readers}
     order = orders.pop() if len(orders) == 1 else None
-    if order is None or order[0] != 0 or name in graph.outputs:
+    if order is None or name in graph.outputs:
         return None
+    if order[0] != 0:
+        if graph.tensors[name].shape[0] != 1:
+            return None
+        order = (0, *(axis for axis in order if axis != 0))
     pure = all(same_quant(graph, n) and n.output not in graph.outputs for n in readers)
     return order if pure else None
 
@@ -393,6 +412,7 @@ def _fold_input_transposes(graph: Graph) -> Graph:
     consumers, tensors = graph.consumers(), dict(graph.tensors)
     permutations = dict(graph.input_permutations)
     merged: dict[str, str] = {}
+    reshaped_inputs: dict[str, Node] = {}
     for name in graph.inputs:
         order = _input_permutation(graph, name, consumers[name])
         if order is None:
@@ -402,9 +422,17 @@ def _fold_input_transposes(graph: Graph) -> Graph:
         before = permutations.pop(name, tuple(range(len(order))))
         if not is_identity(compose(before, order)):
             permutations[name] = compose(before, order)
-        merged.update({node.output: name for node in consumers[name]})
+        for node in consumers[name]:
+            if _attributes(node).permutation == order:
+                merged[node.output] = name
+            else:
+                shape = ReshapeAttributes(tensors[node.output].shape)
+                reshaped_inputs[node.output] = Node("reshape", (name,), node.outputs, shape)
     nodes = tuple(
-        dataclasses.replace(node, inputs=tuple(merged.get(n, n) for n in node.inputs))
+        reshaped_inputs.get(
+            node.output,
+            dataclasses.replace(node, inputs=tuple(merged.get(n, n) for n in node.inputs)),
+        )
         for node in graph.nodes
         if node.output not in merged
     )

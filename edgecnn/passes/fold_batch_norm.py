@@ -18,7 +18,7 @@ from edgecnn.ops.reshape import ReshapeAttributes
 from edgecnn.passes.editing import feeds_only, own_constant, unique_name
 
 #: Operators that sum weighted inputs; `Operator.weights_axis` is their output channel.
-_LINEAR = ("conv2d", "depthwise_conv2d", "fully_connected")
+_LINEAR = ("conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv2d")
 
 
 def fold_batch_norm(graph: Graph) -> Graph:

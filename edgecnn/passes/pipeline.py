@@ -8,16 +8,27 @@ from edgecnn import verify
 from edgecnn.ir import Graph
 from edgecnn.passes.cancel_transposes import cancel_transposes
 from edgecnn.passes.fold_batch_norm import fold_batch_norm
+from edgecnn.passes.fold_channel_orders import fold_channel_orders
 from edgecnn.passes.fuse_activations import fuse_activations
+from edgecnn.passes.fuse_bias import fuse_bias
 from edgecnn.passes.fuse_pad import fuse_pad
+from edgecnn.passes.fuse_tables import fuse_tables
 from edgecnn.passes.merge_reshapes import merge_reshapes
+from edgecnn.passes.read_parts import read_parts
+from edgecnn.passes.sink_reshapes import sink_reshapes
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     cancel_transposes,
+    sink_reshapes,
+    merge_reshapes,
     fuse_pad,
+    fuse_bias,
     fold_batch_norm,
+    read_parts,
     merge_reshapes,
     fuse_activations,
+    fold_channel_orders,
+    fuse_tables,
 )
 
 

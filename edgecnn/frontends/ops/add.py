@@ -1,11 +1,17 @@
-"""Elementwise sum: ATen's add, TFLite's ADD."""
+"""Elementwise sum: ATen's add, ONNX's Add and Sum, TFLite's ADD."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, fused_activation, tflite
+from edgecnn.frontends.builder import GraphBuilder, Value
+from edgecnn.frontends.operands import operand, times
+from edgecnn.frontends.spelling import (
+    OnnxNode,
+    TfliteOperator,
+    aten,
+    fused_activation,
+    onnx,
+    tflite,
+)
 from edgecnn.ops.add import AddAttributes
 
 
@@ -16,13 +22,19 @@ def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
     return op.emit(b, "add", op.inputs, AddAttributes(activation))
 
 
-@aten("add.Tensor", "add_.Tensor")
-def from_aten(b: GraphBuilder, x: Value | float, y: Value | float, *, alpha: float = 1) -> Value:
+@aten("add.Tensor", "add_.Tensor", "add.Scalar", "add_.Scalar")
+def from_aten(b: GraphBuilder, x: Value | float, y: Value | float, alpha: float = 1) -> Value:
     """Import a sum of two tensors, or of a tensor and a number."""
-    if alpha != 1:
-        raise Unsupported(f"it multiplies its second operand by {alpha}; only 1 is supported")
-    operands: list[Value | None] = [
-        term if isinstance(term, Value) else b.constant(np.float32(term).reshape(1), "constant")
-        for term in (x, y)
-    ]
-    return b.emit("add", operands, AddAttributes())
+    terms = [operand(b, x), operand(b, times(b, y, alpha))]
+    return b.emit("add", [*terms], AddAttributes())
+
+
+@onnx("Add", "Sum")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Add, and Sum as Adds one after the other."""
+    total = node.value(0)
+    for position in range(1, len(node.inputs)):
+        total = b.emit(
+            "add", [operand(b, total), operand(b, node.value(position))], AddAttributes()
+        )
+    return total

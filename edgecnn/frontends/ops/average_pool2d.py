@@ -1,11 +1,21 @@
-"""Average pooling: ATen's avg_pool2d and its kin, TFLite's AVERAGE_POOL_2D."""
+"""Average pooling: ATen's avg_pool2d and its kin, ONNX's AveragePool, TFLite's AVERAGE_POOL_2D."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, fused_activation, tflite
+from edgecnn.frontends.onnx_sequences import also_sequences
+from edgecnn.frontends.onnx_windows import ceil_padding, pooling_window
+from edgecnn.frontends.sequences import as_images, as_sequences, beside
+from edgecnn.frontends.spelling import (
+    OnnxNode,
+    TfliteOperator,
+    aten,
+    fused_activation,
+    onnx,
+    tflite,
+)
 from edgecnn.frontends.windows import (
     adaptive_window,
     as_pair,
@@ -78,8 +88,69 @@ def from_aten(
     return from_nchw(b, x, size, steps, rest, (h, h, w, w))
 
 
+def from_ncl(
+    b: GraphBuilder,
+    x: Value,
+    size: Pair,
+    stride: Pair,
+    padding: Padding = (0, 0, 0, 0),
+    counted: Padding = (0, 0, 0, 0),
+) -> Value:
+    """Import average pooling of (N, C, L), as images of one row."""
+    return as_sequences(b, from_nchw(b, as_images(b, x), size, stride, padding, counted))
+
+
+@aten("avg_pool1d.default")
+def from_aten_1d(
+    b: GraphBuilder,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Value:
+    """Import avg_pool1d."""
+    size, steps, amounts = (
+        beside(kernel, 1),
+        beside(stride, 1) if stride else (),
+        beside(padding, 0),
+    )
+    y = from_aten(b, as_images(b, x), size, steps, amounts, ceil_mode, count_include_pad)
+    return as_sequences(b, y)
+
+
+@aten("adaptive_avg_pool1d.default")
+def from_aten_adaptive_1d(b: GraphBuilder, x: Value, output: Sequence[int]) -> Value:
+    """Import adaptive_avg_pool1d where its windows are all alike."""
+    return as_sequences(b, from_aten_adaptive(b, as_images(b, x), beside(output, 1)))
+
+
 @aten("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default")
 def from_aten_adaptive(b: GraphBuilder, x: Value, output: Sequence[int]) -> Value:
     """Import adaptive_avg_pool2d where its windows are all alike."""
     size = adaptive_window(image_rank_4(b, x), as_pair(output))
     return from_nchw(b, x, size, size)
+
+
+@onnx("AveragePool")
+@also_sequences
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import AveragePool. What ceil_mode adds at the end is never counted."""
+    x = node.value(0)
+    image = image_rank_4(b, x)
+    window = pooling_window(node, image)
+    amounts = ceil_padding(node, window, image)
+    if not node.attributes.get("count_include_pad", 0):
+        return from_nchw(b, x, window.size, window.stride, amounts)
+    (_, bottom, _, right), counted = amounts, window.padding
+    rest = (0, bottom - counted[1], 0, right - counted[3])
+    return from_nchw(b, x, window.size, window.stride, rest, counted)
+
+
+@onnx("GlobalAveragePool")
+@also_sequences
+def from_onnx_global(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import GlobalAveragePool."""
+    size = image_rank_4(b, node.value(0))
+    return from_nchw(b, node.value(0), size, size)

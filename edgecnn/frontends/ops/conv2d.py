@@ -1,12 +1,25 @@
-"""Convolution: ATen's conv2d and convolution, TFLite's CONV_2D."""
+"""Convolution: ATen's conv2d and convolution, ONNX's Conv, TFLite's CONV_2D."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgecnn.errors import ModelFormatError
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
+from edgecnn.frontends.onnx_sequences import also_sequences
+from edgecnn.frontends.onnx_windows import onnx_window
 from edgecnn.frontends.ops.depthwise_conv2d import depthwise_from_nchw
-from edgecnn.frontends.spelling import TfliteOperator, aten, fused_activation, tflite
+from edgecnn.frontends.ops.transpose_conv2d import from_aten as transposed_images
+from edgecnn.frontends.ops.transpose_conv2d import from_aten_1d as transposed_sequences
+from edgecnn.frontends.sequences import as_images, as_sequences, beside, weights_as_images
+from edgecnn.frontends.spelling import (
+    OnnxNode,
+    TfliteOperator,
+    aten,
+    fused_activation,
+    onnx,
+    tflite,
+)
 from edgecnn.frontends.windows import as_pair, image_rank_4, tflite_window_padding
 from edgecnn.ops.conv2d import Conv2DAttributes
 from edgecnn.windows import Padding, Pair
@@ -53,6 +66,24 @@ def from_nchw(
     return b.nchw(b.emit("conv2d", [b.nhwc(x), filters, bias], attributes))
 
 
+def from_ncl(
+    b: GraphBuilder,
+    x: Value,
+    weights: Value,
+    bias: Value | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> Value:
+    """Import a convolution of (N, C, L) with weights (O, C / groups, K), as images of one row.
+
+    Stride, padding and dilation are those of the images: nothing in height.
+    """
+    images, filters = as_images(b, x), weights_as_images(b, weights)
+    return as_sequences(b, from_nchw(b, images, filters, bias, stride, padding, dilation, groups))
+
+
 @aten("conv2d.default")
 def from_aten(
     b: GraphBuilder,
@@ -90,6 +121,40 @@ def from_aten_mode(
     return from_nchw(b, x, weights, bias, as_pair(stride), amounts, dilations, groups)
 
 
+@aten("conv1d.default")
+def from_aten_1d(
+    b: GraphBuilder,
+    x: Value,
+    weights: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """Import conv1d with explicit padding."""
+    left = beside(padding, 0)[1]
+    steps, gaps = beside(stride, 1), beside(dilation, 1)
+    return from_ncl(b, x, weights, bias, steps, (0, 0, left, left), gaps, groups)
+
+
+@aten("conv1d.padding")
+def from_aten_1d_mode(
+    b: GraphBuilder,
+    x: Value,
+    weights: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: str = "valid",
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """Import conv1d with padding "same" or "valid"."""
+    images, filters = as_images(b, x), weights_as_images(b, weights)
+    steps, gaps = beside(stride, 1), beside(dilation, 1)
+    return as_sequences(b, from_aten_mode(b, images, filters, bias, steps, padding, gaps, groups))
+
+
 @aten("convolution.default")
 def from_core_aten(
     b: GraphBuilder,
@@ -104,6 +169,26 @@ def from_core_aten(
     groups: int,
 ) -> Value:
     """Import convolution of core ATen, which also spells the transposed and 1-D kinds."""
+    is_sequence = len(b.shape(x)) == 3
     if transposed:
-        raise Unsupported("it is a transposed convolution", "use Conv2d with a stride")
-    return from_aten(b, x, weights, bias, stride, padding, dilation, groups)
+        turned = transposed_sequences if is_sequence else transposed_images
+        return turned(b, x, weights, bias, stride, padding, output_padding, groups, dilation)
+    plain = from_aten_1d if is_sequence else from_aten
+    return plain(b, x, weights, bias, stride, padding, dilation, groups)
+
+
+@onnx("Conv")
+@also_sequences
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Conv of images or sequences."""
+    x, weights, bias = node.value(0), node.value(1), node.optional(2)
+    image, shape, groups = image_rank_4(b, x), b.shape(weights), node.attributes.get("group", 1)
+    if len(shape) != 4 or groups < 1 or shape[0] % groups or b.shape(x)[1] != shape[1] * groups:
+        raise ModelFormatError(
+            f"Conv at '{b.scope}' has weights of shape {shape} in {groups} groups for an input of "
+            f"shape {b.shape(x)}"
+        )
+    if bias is not None and (b.data(bias) is None or b.shape(bias) != shape[:1]):
+        raise Unsupported("its bias is no constant with a value for each output channel")
+    w = onnx_window(node, image, (shape[2], shape[3]))
+    return from_nchw(b, x, weights, bias, w.stride, w.padding, w.dilation, groups)

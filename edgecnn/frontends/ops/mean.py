@@ -1,4 +1,4 @@
-"""Mean over axes: ATen's mean and global pooling, TFLite's MEAN."""
+"""Mean over axes: ATen's mean and global pooling, ONNX's ReduceMean, TFLite's MEAN."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
 from edgecnn.ops.mean import MeanAttributes
 
 
@@ -38,3 +38,17 @@ def from_aten(
     if str(dtype) not in ("None", "torch.float32"):
         raise Unsupported(f"it computes in {dtype}; only float32 is supported")
     return b.emit("mean", [x], MeanAttributes(axes, keepdim))
+
+
+@onnx("ReduceMean")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import ReduceMean, whose axes are an attribute, from opset 18 an input."""
+    axes, given = node.attributes.get("axes"), node.optional(1)
+    if given is not None:
+        data = b.data(given)
+        if data is None:
+            raise Unsupported("its axes are computed by the network; they must be constant")
+        axes = [int(axis) for axis in data.reshape(-1)]
+    if not axes and node.attributes.get("noop_with_empty_axes", 0):
+        return node.value(0)
+    return from_aten(b, node.value(0), axes, bool(node.attributes.get("keepdims", 1)))

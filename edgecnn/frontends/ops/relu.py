@@ -1,9 +1,9 @@
-"""ReLU: ATen's relu and clamp_min, TFLite's RELU."""
+"""ReLU: ATen's relu, ONNX's Relu, TFLite's RELU."""
 
 from __future__ import annotations
 
 from edgecnn.frontends.builder import GraphBuilder, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
 
 
 @tflite("RELU")
@@ -16,3 +16,9 @@ def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
 def from_aten(b: GraphBuilder, x: Value) -> Value:
     """Import relu."""
     return b.emit("relu", [x])
+
+
+@onnx("Relu")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Relu."""
+    return b.emit("relu", [node.value(0)])

@@ -1,9 +1,12 @@
-"""ReLU6: ATen's hardtanh(0, 6) and clamp(0, 6), TFLite's RELU6."""
+"""ReLU6: ATen's hardtanh(0, 6) and clamp(0, 6), ONNX's Clip, TFLite's RELU6."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
+from edgecnn.ops.table import TableAttributes
 
 
 @tflite("RELU6")
@@ -13,12 +16,13 @@ def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
 
 
 def from_bounds(b: GraphBuilder, x: Value, low: float | None, high: float | None) -> Value:
-    """Import a clamp that is ReLU6 or ReLU."""
+    """Import a clamp: ReLU6, ReLU, or a table."""
     if low == 0 and high == 6:
         return b.emit("relu6", [x])
     if low == 0 and high in (None, float("inf")):
         return b.emit("relu", [x])
-    raise Unsupported(f"it clamps to {low} … {high}", "use ReLU or ReLU6")
+    bounds = (-np.inf if low is None else float(low), np.inf if high is None else float(high))
+    return b.emit("table", [x], TableAttributes("clip", bounds))
 
 
 @aten("relu6.default", "relu6_.default")
@@ -29,7 +33,7 @@ def from_aten(b: GraphBuilder, x: Value) -> Value:
 
 @aten("hardtanh.default", "hardtanh_.default")
 def from_aten_hardtanh(b: GraphBuilder, x: Value, low: float = -1, high: float = 1) -> Value:
-    """Import hardtanh with the bounds of ReLU6."""
+    """Import hardtanh."""
     return from_bounds(b, x, low, high)
 
 
@@ -37,11 +41,39 @@ def from_aten_hardtanh(b: GraphBuilder, x: Value, low: float = -1, high: float =
 def from_aten_clamp(
     b: GraphBuilder, x: Value, min: float | None = None, max: float | None = None
 ) -> Value:
-    """Import clamp with the bounds of ReLU6 or ReLU."""
+    """Import clamp by numbers."""
     return from_bounds(b, x, min, max)
 
 
 @aten("clamp_min.default", "clamp_min_.default")
 def from_aten_clamp_min(b: GraphBuilder, x: Value, min: float) -> Value:
-    """Import clamp_min at 0."""
+    """Import clamp_min."""
     return from_bounds(b, x, min, None)
+
+
+@aten("clamp_max.default", "clamp_max_.default")
+def from_aten_clamp_max(b: GraphBuilder, x: Value, max: float) -> Value:
+    """Import clamp_max."""
+    return from_bounds(b, x, None, max)
+
+
+@onnx("Clip")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Clip; up to opset 10 its bounds are attributes, then inputs."""
+    a, x = node.attributes, node.value(0)
+    bounds = [a.get("min"), a.get("max")]
+    if node.opset >= 11:
+        bounds = [_bound(b, node.optional(position)) for position in (1, 2)]
+    low, high = (None if n is None or abs(n) >= _LARGEST else float(n) for n in bounds)
+    return x if low is None and high is None else from_bounds(b, x, low, high)
+
+
+#: Bounds from here on bound nothing.
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _bound(b: GraphBuilder, value: Value | None) -> float | None:
+    data = b.data(value)
+    if value is not None and (data is None or data.size != 1):
+        raise Unsupported("its bounds are computed by the network; they must be constant")
+    return None if data is None else float(data.reshape(-1)[0])

@@ -1,11 +1,14 @@
-"""Softmax: ATen's softmax, TFLite's SOFTMAX."""
+"""Softmax: ATen's softmax, ONNX's Softmax, TFLite's SOFTMAX."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
+from edgecnn.frontends.last_axis import emit_along
+from edgecnn.frontends.ops.reshape import to_shape
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
 from edgecnn.ops.softmax import SoftmaxAttributes
 
 
@@ -17,13 +20,7 @@ def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
 
 def over_axis(b: GraphBuilder, x: Value, axis: int) -> Value:
     """Import a softmax over any axis, which is moved to the end and back."""
-    rank = len(b.shape(x))
-    axis %= rank
-    if axis == rank - 1:
-        return b.emit("softmax", [x], SoftmaxAttributes())
-    order = (*(i for i in range(rank) if i != axis), axis)
-    y = b.emit("softmax", [b.transpose(x, order, "_last")], SoftmaxAttributes())
-    return b.transpose(y, tuple(order.index(i) for i in range(rank)), "_back")
+    return emit_along(b, "softmax", x, axis, SoftmaxAttributes())
 
 
 @aten("softmax.int", "_softmax.default")
@@ -34,10 +31,12 @@ def from_aten(b: GraphBuilder, x: Value, dim: int, conversion: Any = None) -> Va
     return over_axis(b, x, dim)
 
 
-@aten("log_softmax.int", "_log_softmax.default")
-def from_aten_log(b: GraphBuilder, x: Value, dim: int, conversion: Any = None) -> Value:
-    """Refuse log_softmax."""
-    raise Unsupported(
-        "log-softmax is not supported",
-        "leave it out, which keeps the order of the classes, or use Softmax",
-    )
+@onnx("Softmax")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Softmax: over one axis, before opset 13 over that axis and all behind it."""
+    x, shape = node.value(0), b.shape(node.value(0))
+    axis = int(node.attributes.get("axis", -1 if node.opset >= 13 else 1)) % len(shape)
+    if node.opset >= 13 or math.prod(shape[axis + 1 :]) == 1:
+        return over_axis(b, x, axis)
+    rows = to_shape(b, x, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+    return to_shape(b, over_axis(b, rows, 1), shape)

@@ -1,11 +1,11 @@
-"""Transposition: ATen's permute and transpose, TFLite's TRANSPOSE."""
+"""Transposition: ATen's permute and transpose, ONNX's Transpose, TFLite's TRANSPOSE."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
 from edgecnn.ops.transpose import TransposeAttributes
 
 
@@ -47,3 +47,11 @@ def from_aten_movedim(b: GraphBuilder, x: Value, source: int, destination: int) 
     order = [axis for axis in range(rank) if axis != source % rank]
     order.insert(destination % rank, source % rank)
     return from_aten(b, x, order)
+
+
+@onnx("Transpose")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Transpose, which reverses the axes where it names no order."""
+    rank = len(b.shape(node.value(0)))
+    order = node.attributes.get("perm", range(rank)[::-1])
+    return b.emit("transpose", [node.value(0)], TransposeAttributes(tuple(order)))
