@@ -56,12 +56,14 @@ def sqnr_db(signal: float, noise: float) -> float:
 
 
 def _comparable(float_graph: Graph, int8_graph: Graph) -> list[str]:
-    """Activations that both graphs have, under one name and in one shape."""
+    """Activations that both graphs have, under one name and in one shape; no indices."""
     known = set(float_graph.activations())
     return [
         name
         for name in int8_graph.activations()
-        if name in known and float_graph.tensors[name].shape == int8_graph.tensors[name].shape
+        if name in known
+        and int8_graph.tensors[name].quant is not None
+        and float_graph.tensors[name].shape == int8_graph.tensors[name].shape
     ]
 
 

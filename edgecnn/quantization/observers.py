@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.errors import DataError
 from edgecnn.ir import MAX_SCALE, Array, Graph
+from edgecnn.operators import operator
 from edgecnn.simulator import Values, chunks, run_float
 
 #: Bins of a histogram; wide tensors lose nothing that an 8-bit grid could show.
@@ -37,10 +38,33 @@ def _run(graph: Graph, feeds: Mapping[str, Array], part: slice) -> Values:
         return run_float(graph, {name: array[part] for name, array in feeds.items()})
 
 
+def internal_name(output: str, value: str) -> str:
+    """The name under which a value inside of the node of some output is observed."""
+    return f"{output}:{value}"
+
+
+def _with_internal_values(graph: Graph, values: Values) -> Values:
+    """The activations of samples, and the values inside of their operators."""
+    found = dict(values)
+    for node in graph.nodes:
+        op = operator(node.op)
+        for i in range(len(values[node.output])):
+            inputs = [
+                values[name][i] if name in values else graph.constant(name) for name in node.inputs
+            ]
+            inside = op.internal_values(node.attributes, inputs)
+            if not inside:
+                break
+            for name, array in inside.items():
+                key = internal_name(node.output, name)
+                found[key] = np.concatenate([*([found[key]] if i else []), array.reshape(-1)])
+    return found
+
+
 def observe(
     graph: Graph, feeds: Mapping[str, Array], *, histograms: bool = False
 ) -> dict[str, Observation]:
-    """Observe every activation of a float graph.
+    """Observe every activation of a float graph, and the `internal_values` of its operators.
 
     ``feeds[input]`` is float32 of shape (samples, *shape), in the graph's layout. Histograms
     take a second run. Raises `DataError` where a tensor is not finite on these data, or so
@@ -49,7 +73,7 @@ def observe(
     parts = _watch(graph, feeds)
     seen: dict[str, Observation] = {}
     for part in parts:
-        for name, values in _run(graph, feeds, part).items():
+        for name, values in _with_internal_values(graph, _run(graph, feeds, part)).items():
             low, high = float(values.min()), float(values.max())
             if not (np.isfinite(low) and np.isfinite(high)):
                 raise DataError(f"tensor '{name}' is not finite on the calibration data")

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import DataError, ModelFormatError, UserError
-from edgecnn.ir import INT8, Array, Graph, Node, QuantParams, Tensor
+from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Tensor
 from edgecnn.operators import OutputRange, operator
-from edgecnn.quantization.observers import Observation, observe
+from edgecnn.quantization.observers import Observation, internal_name, observe
 from edgecnn.quantization.ranges import RANGES, affine
+from edgecnn.quantization.sharing import Sharing
 from edgecnn.quantization.weights import (
     quantize_bias,
     quantize_operand,
@@ -54,59 +55,96 @@ class _Quantizer:
         self.graph = graph
         self.seen = seen
         self.choose = RANGES[ranges]
+        self.sharing = Sharing(graph)
         self.tensors: dict[str, Tensor] = {}
 
     def run(self) -> Graph:
         """Quantize inputs, then each node in execution order."""
         for name in self.graph.inputs:
             self._activation(name, self._calibrated(name))
-        nodes = tuple(self._node(node) for node in self.graph.nodes)
+        nodes = tuple(
+            n for node in self.graph.nodes for n in (*self._rescaled(node), self._node(node))
+        )
         return self.graph.replace(nodes=nodes, tensors=self.tensors)
 
     def _calibrated(self, name: str) -> QuantParams:
-        return affine(self.choose(self.seen[name]))
+        """Scale and zero point of all tensors that share a range with one."""
+        shared = self.sharing.ranged(name)
+        found = [self.choose(self.seen[n]) for n in shared.activations]
+        found += [(float(data.min()), float(data.max())) for data in shared.constants]
+        return affine((min(low for low, _ in found), max(high for _, high in found)))
 
-    def _activation(self, name: str, quant: QuantParams) -> None:
-        self.tensors[name] = Tensor(name, self.graph.tensors[name].shape, INT8, None, quant)
+    def _rescaled(self, node: Node) -> tuple[Node, ...]:
+        """Requantize the inputs of a node whose own scale is fixed and not the shared one."""
+        return tuple(self._requantize(node, position) for position in self.sharing.rescaled(node))
+
+    def _requantize(self, node: Node, position: int) -> Node:
+        source, name = node.inputs[position], self.sharing.rescaled_name(node, position)
+        shape = self.graph.tensors[source].shape
+        quant = self._calibrated(node.output)
+        self.tensors[name] = Tensor(name, shape, INT8, None, quant)
+        return Node("requantize", (source,), (name,), operator("requantize").attributes())
+
+    def _activation(self, name: str, quant: QuantParams | None, dtype: str = INT8) -> None:
+        self.tensors[name] = Tensor(name, self.graph.tensors[name].shape, dtype, None, quant)
+
+    def _output_quant(self, node: Node, inputs: tuple[str, ...], name: str) -> QuantParams | None:
+        """Scale and zero point of an output by the operator's rule; None for plain integers."""
+        op = operator(node.op)
+        if op.output_dtype != INT8:
+            return None
+        if op.output_range in (OutputRange.SAME_AS_INPUT, OutputRange.SHARED):
+            return self.tensors[inputs[0]].quant
+        return op.fixed_output if op.output_range is OutputRange.FIXED else self._calibrated(name)
 
     def _node(self, node: Node) -> Node:
         op = operator(node.op)
         inputs = self._weighted(node) if op.weights_axis is not None else self._operands(node)
-        if op.output_range is OutputRange.SAME_AS_INPUT:
-            quant = self.tensors[inputs[0]].quant
-        elif op.output_range is OutputRange.FIXED:
-            quant = op.fixed_output
-        else:
-            quant = self._calibrated(node.output)
-        assert quant is not None
         for name in node.outputs:
-            self._activation(name, quant)
-        return Node(node.op, inputs, node.outputs, node.attributes)
+            self._activation(name, self._output_quant(node, inputs, name), op.output_dtype)
+        return Node(node.op, inputs, node.outputs, self._attributes(node))
+
+    def _attributes(self, node: Node) -> Attributes:
+        """Attributes with what the operator takes from the ranges of its internal values."""
+        prefix = internal_name(node.output, "")
+        ranges = {
+            name.removeprefix(prefix): (seen.low, seen.high)
+            for name, seen in self.seen.items()
+            if name.startswith(prefix)
+        }
+        changed: Attributes = operator(node.op).with_internal_ranges(node.attributes, ranges)
+        return changed
 
     def _weighted(self, node: Node) -> tuple[str, ...]:
         """Quantize weights and bias; a constant that several nodes share may split in two."""
         op: Any = operator(node.op)
         names = list(node.inputs)
-        weights = self.graph.tensors[names[1]]
-        bias = self.graph.tensors[names[2]] if len(names) > 2 and names[2] else None
-        assert weights.data is not None
         input_scale = self.tensors[names[0]].scale
-        bias_data = None if bias is None else bias.data
-        scales = weight_scales(
-            weights.data, op.weights_axis, op.per_channel, bias_data, input_scale
-        )
-        names[1] = self._constant(quantize_weights(weights, op.weights_axis, scales))
-        if bias is not None:
-            names[2] = self._constant(quantize_bias(bias, input_scale, scales))
+        for position, bias_position in op.weight_biases.items():
+            weights = self.graph.tensors[names[position]]
+            has_bias = bias_position is not None and any(names[bias_position : bias_position + 1])
+            bias = self.graph.tensors[names[bias_position]] if has_bias else None
+            assert weights.data is not None
+            bias_data = None if bias is None else bias.data
+            scales = weight_scales(
+                weights.data, op.weights_axis, op.per_channel, bias_data, input_scale
+            )
+            names[position] = self._constant(quantize_weights(weights, op.weights_axis, scales))
+            if bias is not None:
+                names[bias_position] = self._constant(quantize_bias(bias, input_scale, scales))
         return tuple(names)
 
     def _operands(self, node: Node) -> tuple[str, ...]:
-        return tuple(
-            name
-            if self.graph.is_activation(name) or not name
-            else self._constant(quantize_operand(self.graph.tensors[name]))
-            for name in node.inputs
-        )
+        return tuple(self._operand(node, i, name) for i, name in enumerate(node.inputs))
+
+    def _operand(self, node: Node, position: int, name: str) -> str:
+        if position in self.sharing.rescaled(node):
+            return self.sharing.rescaled_name(node, position)
+        if self.graph.is_activation(name) or not name:
+            return name
+        shared = operator(node.op).output_range is OutputRange.SHARED
+        quant = self._calibrated(node.output) if shared else None
+        return self._constant(quantize_operand(self.graph.tensors[name], quant))
 
     def _constant(self, tensor: Tensor) -> str:
         """Enter a quantized constant under its own name, or a numbered one if that differs."""

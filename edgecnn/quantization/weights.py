@@ -24,7 +24,8 @@ def weight_scales(
     largest = np.abs(weights.astype(np.float64)).max(axis=others)
     scales = largest / INT8_MAX
     if bias is not None:
-        scales = np.maximum(scales, np.abs(bias.astype(np.float64)) / input_scale / MAX_BIAS)
+        biases = np.abs(bias.astype(np.float64)).reshape(len(scales), -1).max(axis=1)
+        scales = np.maximum(scales, biases / input_scale / MAX_BIAS)
     if not per_channel:
         scales = scales.max(keepdims=True)
     positive = scales[scales > 0]
@@ -49,14 +50,16 @@ def quantize_bias(tensor: Tensor, input_scale: float, scales: Array) -> Tensor:
     """int32 bias in steps of input scale times weight scale."""
     assert tensor.data is not None
     steps = np.float64(input_scale) * scales.astype(np.float64)
-    data = round_and_clamp(tensor.data / steps, -MAX_BIAS, MAX_BIAS).astype(np.int32)
+    shape = [-1] + [1] * (tensor.data.ndim - 1)
+    data = round_and_clamp(tensor.data / steps.reshape(shape), -MAX_BIAS, MAX_BIAS).astype(np.int32)
     return Tensor(tensor.name, tensor.shape, INT32, data, _symmetric(steps, 0))
 
 
-def quantize_operand(tensor: Tensor) -> Tensor:
-    """A constant operand as asymmetric int8 over its own range."""
+def quantize_operand(tensor: Tensor, quant: QuantParams | None = None) -> Tensor:
+    """A constant operand as asymmetric int8 over its own range, or by given parameters."""
     assert tensor.data is not None
-    quant = affine((float(tensor.data.min()), float(tensor.data.max())))
+    if quant is None:
+        quant = affine((float(tensor.data.min()), float(tensor.data.max())))
     data = quantize(tensor.data, quant.scale[0], quant.zero_point[0])
     return Tensor(tensor.name, tensor.shape, INT8, data, quant)
 
