@@ -9,13 +9,30 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Autoencoder": "images",
     "ConvBlock": "blocks",
     "ConvBlockNet": "blocks",
+    "CspMishNet": "csp",
+    "CspStage": "csp",
     "DeepResidualNetwork": "residual",
     "DigitsResidualNet": "residual",
     "DropoutClassifier": "classifiers",
+    "FaceEmbedding": "embeddings",
+    "FingerprintMatcher": "embeddings",
+    "GestureNet": "signals",
+    "InvertedResidual": "mobilenet",
+    "KeywordDSCNN": "signals",
+    "MobileNetV1": "mobilenet",
+    "MobileNetV2": "mobilenet",
+    "MobileNetV3": "mobilenet",
     "ResidualBlock": "residual",
     "SimpleCNN": "classifiers",
+    "SpectralSpatialNet": "signals",
+    "SqueezeExcite": "mobilenet",
+    "TransferClassifier": "transfer",
+    "UNet": "images",
+    "VGG": "vgg",
+    "VGG16": "vgg",
 }
 
 __all__ = list(_HOMES)

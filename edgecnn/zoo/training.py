@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch
 from torch import nn
 
 from edgecnn.ir import Array
+
+#: Compares outputs with what they should be; smaller is better.
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 #: Largest value of a pixel in scikit-learn's digits.
 _FULL = 16.0
@@ -41,56 +45,64 @@ def load_digits(test_fraction: float = 0.25, seed: int = 0) -> Digits:
 
 def train(
     model: nn.Module,
-    x: Array,
+    x: Array | Sequence[Array],
     y: Array,
     epochs: int = 15,
     seed: int = 0,
     *,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
+    loss: Loss = nn.functional.cross_entropy,
 ) -> nn.Module:
-    """Train a classifier in place with Adam and return it in eval mode.
+    """Train a network in place with Adam and return it in eval mode.
 
-    ``x`` is float32 (N, C, H, W), ``y`` integer labels (N). The learning rate falls to zero in
-    one cycle. The weights are drawn anew from the seed, so that the same call gives the same
-    network on the same machine; the global random state is left as it was.
+    ``x`` is float32 (N, …), or a tuple of such arrays for several inputs; ``y`` is what ``loss``
+    compares the outputs with: integer labels (N) by default. The learning rate falls to zero in
+    one cycle. The weights, but for frozen ones, are drawn anew from the seed, so that the same
+    call gives the same network on the same machine; the global random state is left as it was.
     """
-    inputs, labels = torch.from_numpy(np.ascontiguousarray(x)), torch.as_tensor(y)
+    inputs, labels = _tensors(x), torch.as_tensor(y)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _reset(model)
-        steps = epochs * -(-len(inputs) // batch_size)
-        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+        steps = epochs * -(-len(labels) // batch_size)
+        learned = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(learned, lr=learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=learning_rate, total_steps=steps
         )
         model.train()
         for _ in range(epochs):
-            for batch in torch.randperm(len(inputs)).split(batch_size):
+            for batch in torch.randperm(len(labels)).split(batch_size):
                 optimizer.zero_grad()
-                loss = nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
-                loss.backward()
+                loss(model(*(part[batch] for part in inputs)), labels[batch]).backward()
                 optimizer.step()
                 schedule.step()
     return model.eval()
 
 
+def _tensors(x: Array | Sequence[Array]) -> list[torch.Tensor]:
+    """The inputs of a network, one or several."""
+    arrays = [x] if isinstance(x, np.ndarray) else x
+    return [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+
+
 def _reset(model: nn.Module) -> None:
     for part in model.modules():
         reset: Any = getattr(part, "reset_parameters", None)
-        if callable(reset):
+        if callable(reset) and all(p.requires_grad for p in part.parameters()):
             reset()
 
 
-def predict(model: nn.Module, x: Array, batch_size: int = 256) -> Array:
-    """Logits (N, classes), float32, in eval mode; the model's own mode is restored."""
+def predict(model: nn.Module, x: Array | Sequence[Array], batch_size: int = 256) -> Array:
+    """Outputs (N, …), float32, in eval mode; the model's own mode is restored."""
     training = model.training
     model.eval()
     with torch.no_grad():
-        inputs = torch.from_numpy(np.ascontiguousarray(x))
-        logits = [model(batch).numpy() for batch in inputs.split(batch_size)]
+        batches = zip(*(part.split(batch_size) for part in _tensors(x)), strict=True)
+        outputs = [model(*batch).numpy() for batch in batches]
     model.train(training)
-    return np.concatenate(logits)
+    return np.concatenate(outputs)
 
 
 def accuracy(model: nn.Module, x: Array, y: Array) -> float:
