@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecnn.errors import UserError
 from edgecnn.identifiers import problem
-from edgecnn.ir import Array, Graph, Node, Tensor
+from edgecnn.ir import INT8, Array, Graph, Node, Tensor
 from edgecnn.operators import Dialect, operator
 from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.memory import checker
@@ -22,7 +22,7 @@ from firmware_export.memory.plan import ALIGNMENT, Plan
 from firmware_export.memory.planner import plan
 
 _INCLUDE = re.compile(r'#include "edgecnn_(\w+)\.h"')
-_VALUES_A_LINE = {"int8": 20, "int32": 8}
+_VALUES_A_LINE = {"int8": 20, "int16": 14, "int32": 8}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class _Writer:
         output = self.graph.tensors[node.output]
         comment = comment_text(f"{node.op} {node.output} {list(output.shape)}")
         traces = [
-            (self.index[name], self.offset(name), self.graph.tensors[name].size)
+            (self.index[name], self.offset(name), self.graph.tensors[name].nbytes)
             for name in node.outputs
         ]
         if layer is None:
@@ -191,11 +191,19 @@ class _Writer:
                 array = layer.constants[position]
                 arguments.append(self._array(step, node, f"operand{position}", array))
             elif self.graph.is_activation(name):
-                arguments.append(f"memory + {self.offset(name)}")
+                arguments.append(self._pointer(name))
+        if layer.joins_inputs:
+            arguments = ["(const int8_t *const[]){" + ", ".join(arguments) + "}"]
         if layer.takes_scratch or layer.scratch_bytes:
             arguments.append(f"memory + {self.plan.offsets[scratch_name(step)]}")
-        arguments += [f"memory + {self.offset(name)}" for name in node.outputs]
+        outputs = ", ".join(self._pointer(name) for name in node.outputs)
+        arguments.append(f"(int8_t *const[]){{{outputs}}}" if layer.joins_outputs else outputs)
         return ", ".join(arguments)
+
+    def _pointer(self, name: str) -> str:
+        """A tensor in the arena, as a pointer to its type."""
+        place, dtype = f"memory + {self.offset(name)}", self.graph.tensors[name].dtype
+        return place if dtype == INT8 else f"({dtype}_t *)(void *)({place})"
 
     def _field(self, step: int, node: Node, field: str, value: FieldValue) -> str:
         if isinstance(value, CArray):

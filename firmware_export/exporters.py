@@ -45,6 +45,9 @@ class CLayer:
     constants: Mapping[int, CArray] = field(default_factory=dict)
     scratch_bytes: int = 0
     takes_scratch: bool = False
+    #: Inputs, or outputs, are passed as one array of pointers.
+    joins_inputs: bool = False
+    joins_outputs: bool = False
 
 
 class Exporter(Generic[P]):
@@ -52,6 +55,8 @@ class Exporter(Generic[P]):
 
     #: Version of the TFLite operator that introduced what is written.
     version: ClassVar[int] = 1
+    #: Stem of the kernel where it is another operator's; "" is the operator's own.
+    kernel: ClassVar[str] = ""
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         """Append the operator, and what it needs before it, to a ``.tflite`` file."""

@@ -1,4 +1,8 @@
-"""Sessions of the stock interpreters: TFLite Micro's, and the two packages of TFLite's own."""
+"""Sessions of the stock interpreters: TFLite Micro's, and the two packages of TFLite's own.
+
+They keep the state of recurrent operators from one run to the next; here every sample starts
+from zero, as in the generated C.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,8 @@ class TfliteSession:
         """Compute samples; see `edgecnn.parity.Session`."""
         samples = []
         for i in range(len(next(iter(feeds.values())))):
+            if self._file.keeps_state:
+                self._interpreter.reset_all_variables()
             for index, array in self._file.inputs(feeds, i):
                 self._interpreter.set_tensor(index, array)
             self._interpreter.invoke()
@@ -76,6 +82,8 @@ class TflmSession:
         """Compute samples; see `edgecnn.parity.Session`."""
         samples = []
         for i in range(len(next(iter(feeds.values())))):
+            if self._file.keeps_state:
+                self._interpreter.reset()
             for position, (_, array) in enumerate(self._file.inputs(feeds, i)):
                 self._interpreter.set_input(array, position)
             if self._interpreter.invoke() != 0:

@@ -60,8 +60,8 @@ def _tensor(graph: Graph, name: str) -> dict[str, Any]:
         "name": name,
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
-        "scale": tensor.scale,
-        "zero_point": tensor.zero_point,
+        "scale": None if tensor.quant is None else tensor.scale,
+        "zero_point": None if tensor.quant is None else tensor.zero_point,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgecnn.frontends.spelling import importers
 from edgecnn.operators import Operator, OutputRange, operators
 
-COLUMNS = ("operator", "torch", "TFLite in", "TFLite out and C", "quantization", "notes")
+COLUMNS = ("operator", "torch", "ONNX", "TFLite in", "TFLite out and C", "quantization", "notes")
 
 
 def _sources(table: dict[str, Callable[..., Any]], stem: str) -> str:
@@ -31,12 +31,13 @@ def _quantization(op: Operator[Any, Any]) -> str:
 
 def rows() -> list[tuple[str, ...]]:
     """One row an operator, in alphabetical order; cells as in `COLUMNS`."""
-    aten, tflite = importers()
+    tables = importers()
     return [
         (
             name,
-            _sources(aten, name),
-            _sources(tflite, name),
+            _sources(tables.aten, name),
+            _sources(tables.onnx, name),
+            _sources(tables.tflite, name),
             "folded away" if op.is_float_only else "yes",
             _quantization(op),
             op.summary,

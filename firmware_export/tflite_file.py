@@ -40,6 +40,11 @@ class TfliteFile:
         """Bytes of all tensors that are not constant, as if none shared memory."""
         return sum(8 * int(np.prod(t.shape)) for t in self._subgraph.tensors if t.shape is not None)
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether recurrent operators keep variables from one run to the next."""
+        return any(tensor.isVariable for tensor in self._subgraph.tensors)
+
     def _feeder(self, outer: int) -> tuple[int, str, Feeder]:
         """How one input of the file is fed: itself, or through the QUANTIZE that follows it."""
         names = {i: n for n, i in self.tensors.items()}

@@ -82,6 +82,12 @@ class TfliteWriter:
         self.subgraph.tensors.append(entry)
         return len(self.subgraph.tensors) - 1
 
+    def variable(self, tensor: Tensor) -> int:
+        """Append a tensor that a recurrent operator changes, and that a reset sets to zero."""
+        index = self.add(tensor)
+        self.subgraph.tensors[index].isVariable = True
+        return index
+
     def _unique(self, tensor: Tensor) -> str:
         name, number = tensor.name, 1
         if self.graph.tensors.get(name) is not tensor:

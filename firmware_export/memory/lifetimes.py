@@ -41,6 +41,6 @@ def buffers(graph: Graph, scratch: Mapping[int, int]) -> tuple[Buffer, ...]:
             last[owner[name]] = step
     for name in graph.outputs:
         last[owner[name]] = len(graph.nodes)
-    found = [Buffer(n, graph.tensors[n].size, first[n], last[n]) for n in first]
+    found = [Buffer(n, graph.tensors[n].nbytes, first[n], last[n]) for n in first]
     found += [Buffer(scratch_name(s), size, s, s) for s, size in scratch.items() if size]
     return tuple(sorted(found, key=lambda b: (b.first, b.last, b.name)))

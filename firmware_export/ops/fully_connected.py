@@ -60,6 +60,7 @@ class FullyConnectedExporter(Exporter[FullyConnectedParams]):
                 "depth": depth,
                 "units": units,
                 "per_channel": int(per_channel),
+                "weights_zero_point": p.weights_zero_point,
                 "output_zero_point": p.output_zero_point,
                 "activation_min": p.activation_min,
                 "activation_max": p.activation_max,

@@ -53,7 +53,7 @@ class HostCSession:
         assert artifact.c_directory is not None
         self._graph = graph = artifact.graph
         self._names = artifact.c_tensors or tuple(graph.activations())
-        sizes = [graph.tensors[n].size for n in self._names]
+        sizes = [graph.tensors[n].nbytes for n in self._names]
         self._offsets = [0, *np.cumsum(sizes).tolist()]
         self._trace = trace
         self._library = self._compile(artifact.c_directory, artifact.name)
@@ -63,7 +63,7 @@ class HostCSession:
         def ports(names: tuple[str, ...]) -> list[dict[str, Any]]:
             several = len(names) > 1
             return [
-                {"suffix": f"_{i}" if several else "", "size": self._graph.tensors[n].size}
+                {"suffix": f"_{i}" if several else "", "size": self._graph.tensors[n].nbytes}
                 for i, n in enumerate(names)
             ]
 
@@ -139,17 +139,18 @@ class HostCSession:
         arena.check()
 
     def _bytes(self, names: tuple[str, ...]) -> int:
-        return sum(self._graph.tensors[name].size for name in names)
+        return sum(self._graph.tensors[name].nbytes for name in names)
 
     def _pack(self, feeds: Mapping[str, Array], count: int) -> Array:
         rows = [feeds[name].reshape(count, -1) for name in self._graph.inputs]
         return np.ascontiguousarray(np.concatenate(rows, axis=1))
 
     def _unpack(self, rows: Array, names: tuple[str, ...]) -> dict[str, Array]:
-        edges = np.cumsum([0, *(self._graph.tensors[name].size for name in names)])
+        tensors = [self._graph.tensors[name] for name in names]
+        edges = itertools.pairwise(itertools.accumulate([0, *(t.nbytes for t in tensors)]))
         return {
-            name: rows[:, a:b].reshape(len(rows), *self._graph.tensors[name].shape)
-            for name, a, b in zip(names, edges, edges[1:], strict=False)
+            t.name: np.ascontiguousarray(rows[:, a:b]).view(t.dtype).reshape(len(rows), *t.shape)
+            for t, (a, b) in zip(tensors, edges, strict=True)
         }
 
 

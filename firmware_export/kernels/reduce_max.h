@@ -1,0 +1,14 @@
+/* Maximum over some axes. */
+#ifndef EDGECNN_REDUCE_MAX_H
+#define EDGECNN_REDUCE_MAX_H
+
+#include "edgecnn_reduce.h"
+
+typedef edgecnn_reduce_params edgecnn_reduce_max_params;
+
+EDGECNN_FUNCTION void edgecnn_reduce_max(const edgecnn_reduce_max_params *p, const int8_t *input,
+                                        int8_t *output) {
+    edgecnn_reduce_extreme(p, input, 1, output);
+}
+
+#endif

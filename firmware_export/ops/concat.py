@@ -1,0 +1,48 @@
+"""Writes concatenations: CONCATENATION and ``edgecnn_concat``."""
+
+from __future__ import annotations
+
+import math
+
+from edgecnn.ir import Graph, Node
+from edgecnn.moves import MoveParams
+from edgecnn.ops.concat import MAX_INPUTS, ConcatAttributes
+from firmware_export.exporters import CArray, CLayer, Exporter
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class ConcatExporter(Exporter[MoveParams[ConcatAttributes]]):
+    """Writes concat."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        a = node.attributes
+        assert isinstance(a, ConcatAttributes)
+        options = writer.schema.ConcatenationOptionsT()
+        options.axis = a.axis
+        options.fusedActivationFunction = writer.activation("none")
+        inputs = [writer.tensor(name) for name in node.inputs]
+        outputs = [writer.tensor(node.output)]
+        writer.operator("CONCATENATION", self.version, inputs, outputs, options)
+
+    def layer(self, node: Node, graph: Graph, params: MoveParams[ConcatAttributes]) -> CLayer:
+        axis = params.attributes.axis
+        sizes = [math.prod(shape[axis:]) for shape in params.input_shapes]
+        return CLayer(
+            kernel="concat",
+            fields={
+                "rows": math.prod(params.output_shapes[0][:axis]),
+                "count": len(sizes),
+                "sizes": sizes + [0] * (MAX_INPUTS - len(sizes)),
+            },
+            constants={
+                i: CArray(data, "as the tensor")
+                for i, data in enumerate(params.constants)
+                if data is not None
+            },
+            joins_inputs=True,
+        )
+
+
+EXPORTER = ConcatExporter()

@@ -1,0 +1,34 @@
+"""Writes products: MUL and ``edgecnn_mul``."""
+
+from __future__ import annotations
+
+from edgecnn.ir import Graph, Node
+from edgecnn.ops.mul import MulParams
+from firmware_export.broadcast_layer import broadcast_layer, write_binary
+from firmware_export.exporters import CLayer, Exporter, FieldValue
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class MulExporter(Exporter[MulParams]):
+    """Writes mul."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        options = writer.schema.MulOptionsT()
+        write_binary("MUL", self.version, node, writer, options)
+
+    def layer(self, node: Node, graph: Graph, params: MulParams) -> CLayer:
+        p = params
+        fields: dict[str, FieldValue] = {
+            "input_zero_point": p.input_zero_points,
+            "multiplier": p.multiplier,
+            "shift": p.shift,
+            "output_zero_point": p.output_zero_point,
+            "activation_min": p.activation_min,
+            "activation_max": p.activation_max,
+        }
+        return broadcast_layer("mul", p, fields)
+
+
+EXPORTER = MulExporter()

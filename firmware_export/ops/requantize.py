@@ -1,0 +1,21 @@
+"""Writes requantization: QUANTIZE, and ``edgecnn_table``."""
+
+from __future__ import annotations
+
+from edgecnn.ir import Graph, Node
+from firmware_export.table_layer import TableExporter
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class RequantizeExporter(TableExporter):
+    """Writes requantize."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        inputs, outputs = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
+        options = writer.schema.QuantizeOptionsT()
+        writer.operator("QUANTIZE", self.version, inputs, outputs, options)
+
+
+EXPORTER = RequantizeExporter()

@@ -1,0 +1,25 @@
+"""Writes squared differences: SQUARED_DIFFERENCE and ``edgecnn_squared_difference``."""
+
+from __future__ import annotations
+
+from edgecnn.binary_operator import ScaledParams
+from edgecnn.ir import Graph, Node
+from firmware_export.broadcast_layer import scaled_layer, write_binary
+from firmware_export.exporters import CLayer, Exporter
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class SquaredDifferenceExporter(Exporter[ScaledParams]):
+    """Writes squared_difference."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        options = writer.schema.SquaredDifferenceOptionsT()
+        write_binary("SQUARED_DIFFERENCE", self.version, node, writer, options)
+
+    def layer(self, node: Node, graph: Graph, params: ScaledParams) -> CLayer:
+        return scaled_layer("squared_difference", params)
+
+
+EXPORTER = SquaredDifferenceExporter()

@@ -1,0 +1,20 @@
+"""Writes tanh: TANH, and ``edgecnn_table``."""
+
+from __future__ import annotations
+
+from edgecnn.ir import Graph, Node
+from firmware_export.table_layer import TableExporter
+from firmware_export.tflite_writer import TfliteWriter
+
+
+class TanhExporter(TableExporter):
+    """Writes tanh."""
+
+    version = 2
+
+    def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
+        inputs, outputs = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
+        writer.operator("TANH", self.version, inputs, outputs)
+
+
+EXPORTER = TanhExporter()
