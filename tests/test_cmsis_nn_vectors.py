@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.binary_operator import ScaledParams
 from edgecnn.ir import Array
 from edgecnn.operators import operator
-from edgecnn.ops.add import AddParams
+from edgecnn.ops.add import LEFT_SHIFT
 from edgecnn.ops.average_pool2d import AveragePool2DParams
 from edgecnn.ops.conv2d import Conv2DParams
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
 from edgecnn.ops.fully_connected import FullyConnectedParams
+from edgecnn.ops.lstm import LstmParams
 from edgecnn.ops.max_pool2d import MaxPool2DParams
 from edgecnn.ops.pad import PadParams
 from edgecnn.ops.softmax import SoftmaxParams
@@ -118,11 +120,12 @@ def _pool(op: str, kind: Any) -> Callable[[Params, Arrays], Vector]:
 
 def _add(p: Params, a: Arrays) -> Vector:
     shape = (1, p["dst_size"])
-    params = AddParams(
+    params = ScaledParams(
         input_shapes=(shape, shape),
         output_shape=shape,
         constants=(None, None),
         input_zero_points=(-p["input1_offset"], -p["input2_offset"]),
+        left_shift=LEFT_SHIFT,
         input_multipliers=(p["input1_mult"], p["input2_mult"]),
         input_shifts=(p["input1_shift"], p["input2_shift"]),
         output_multiplier=p["output_mult"],
@@ -153,6 +156,42 @@ def _transpose(p: Params, a: Arrays) -> Vector:
     return "transpose", TransposeParams(shape, order), [x], a["output"]
 
 
+def _lstm(p: Params, a: Arrays) -> Vector:
+    gates = ("input", "forget", "cell", "output")
+    units, zero_point = p["hidden_size"], p["output_zero_point"]
+
+    def stacked(suffix: str, columns: int) -> Array:
+        return np.stack([a[f"{gate}_gate_{suffix}"] for gate in gates]).reshape(4, -1, columns)
+
+    def scaling(source: str) -> tuple[Array, Array]:
+        return tuple(  # type: ignore[return-value]
+            np.array([p[f"{gate}_gate_{source}_{part}"] for gate in gates], np.int32)
+            for part in ("multiplier", "shift")
+        )
+
+    weights, recurrent = stacked("input_weights", p["input_size"]), stacked("hidden_weights", units)
+    bias = np.stack([a[f"{gate}_gate_bias"] for gate in gates]).astype(np.int64)
+    params = LstmParams(
+        time_major=True,
+        sequence=True,
+        input_weights=weights,
+        recurrent_weights=recurrent,
+        input_bias=bias + p["input_zero_point"] * weights.sum(axis=2, dtype=np.int64),
+        recurrent_bias=-zero_point * recurrent.sum(axis=2, dtype=np.int64),
+        input_scaling=scaling("input"),
+        recurrent_scaling=scaling("hidden"),
+        update_scaling=(p["input_to_cell_multiplier"], p["input_to_cell_shift"]),
+        hidden_scaling=(p["output_multiplier"], p["output_shift"]),
+        cell_scale_power=p["cell_scale_power"],
+        cell_min=-p["cell_clip"],
+        cell_max=p["cell_clip"],
+        initial_hidden=zero_point,
+        hidden_zero_point=zero_point,
+    )
+    x = a["input_tensor"].reshape(p["time_steps"], p["batch_size"], p["input_size"])
+    return "lstm", params, [x], a["output"]
+
+
 #: CMSIS-NN function → how its vectors enter. A case may serve several functions.
 READERS: tuple[tuple[str, Callable[[Params, Arrays], Vector]], ...] = (
     ("arm_convolve", _conv2d),
@@ -165,6 +204,7 @@ READERS: tuple[tuple[str, Callable[[Params, Arrays], Vector]], ...] = (
     ("arm_pad", _pad),
     ("arm_softmax", _softmax),
     ("arm_transpose_s8", _transpose),
+    ("arm_lstm_unidirectional_s8", _lstm),
 )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.operators import operators
+from firmware_export.exporters import exporter
 from tests.conftest import REPOSITORY
 
 PACKAGES = ("edgecnn", "firmware_export")
@@ -56,7 +57,7 @@ def test_every_operator_has_its_parts(op: str) -> None:
         f"tests/ops/test_{op}.py",
     ]
     if not operators()[op].is_view:
-        parts.append(f"firmware_export/kernels/{op}.h")
+        parts.append(f"firmware_export/kernels/{exporter(op).kernel or op}.h")
     assert [part for part in parts if not (REPOSITORY / part).is_file()] == []
 
 

@@ -314,8 +314,10 @@ TRANSPOSED: dict[str, tuple[nn.Module, list[Shape], int]] = {
     ),
     "channel_shuffle": (
         Call(
-            lambda m, x: m.b(m.a(x).view(1, 2, 2, 7, 5).transpose(1, 2).reshape(1, 4, 7, 5)),
-            a=conv(3, 4), b=conv(4, 2),
+            lambda m, x: m.b(
+                F.max_pool2d(m.a(x), 1).view(1, 2, 2, 7, 5).transpose(1, 2).reshape(1, 4, 7, 5)
+            ),
+            a=conv(3, 4), b=conv(4, 2, groups=2),
         ),
         [IMAGE], 1,
     ),

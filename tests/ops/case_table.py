@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn import verify as invariants
-from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams, Shape, Tensor
+from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Shape, Tensor
 from edgecnn.operators import operator
 from edgecnn.parity import Artifact, ParityReport, Runner, random_feeds, verify
 from firmware_export.c_writer import Provenance, to_c
@@ -66,7 +66,10 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One node. ``output`` is its output's (scale, zero point); None takes the first input's."""
+    """One node. ``output`` is its output's (scale, zero point); None takes the first input's.
+
+    Of several outputs, the first has the name of the case, the others a number behind it.
+    """
 
     name: str
     op: str
@@ -90,13 +93,17 @@ def build(cases: Sequence[Case], name: str = "net") -> Graph:
             if isinstance(operand, Value):
                 inputs.append(operand_name)
         shapes = [tensors[n].shape if n else () for n in names]
-        (shape,) = operator(case.op).infer_shapes(case.attributes, shapes)
+        results = operator(case.op).infer_shapes(case.attributes, shapes)
         first = tensors[names[0]].quant
         quant = first if case.output is None else QuantParams.per_tensor(*case.output)
-        tensors[case.name] = Tensor(case.name, shape, "int8", None, quant)
-        nodes.append(Node(case.op, tuple(names), (case.name,), case.attributes))
-    outputs = tuple(case.name for case in cases)
-    return Graph(name, tuple(nodes), tensors, tuple(inputs), outputs)
+        dtype = operator(case.op).output_dtype
+        quant = quant if dtype == INT8 else None
+        outputs = [case.name, *(f"{case.name}/out{i}" for i in range(1, len(results)))]
+        for output, shape in zip(outputs, results, strict=True):
+            tensors[output] = Tensor(output, shape, dtype, None, quant)
+        nodes.append(Node(case.op, tuple(names), tuple(outputs), case.attributes))
+    computed = tuple(name for node in nodes for name in node.outputs)
+    return Graph(name, tuple(nodes), tensors, tuple(inputs), computed)
 
 
 def problem(case: Case) -> str | None:

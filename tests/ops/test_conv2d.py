@@ -105,6 +105,22 @@ def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_conv, 48, seed), tmp_path, seed=seed)
 
 
+def test_any_number_of_groups(tmp_path: Path) -> None:
+    """From one to as many as channels, one or several of each to a group."""
+    cases = [
+        conv(
+            f"{groups}-groups-of-{depth}-to-{filters}",
+            (4, 3, groups * depth),
+            (groups * filters, 3, 2, depth),
+            groups=groups,
+            padding=(1, 1, 0, 1),
+        )
+        for groups in (1, 2, 3, 4, 5, 7, 8, 12, 16, 24, 32)
+        for depth, filters in ((1, 1), (1, 3), (2, 1), (3, 2), (4, 4))
+    ]
+    check(cases, tmp_path, samples=2)
+
+
 def test_refuses_a_rescaling_that_overflows() -> None:
     case = conv("tiny", (4, 4, 2), (3, 2, 2, 2))
     assert problem(case) is None

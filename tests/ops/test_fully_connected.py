@@ -104,8 +104,20 @@ def test_refuses_sums_that_overflow() -> None:
     assert "accumulator" in (problem(overflowing) or "")
 
 
-def test_refuses_asymmetric_weights() -> None:
-    case = linear("tiny", (1, 9), 4, 9)
+def test_one_zero_point_of_the_weights(tmp_path: Path) -> None:
+    cases = []
+    for zero_point in (-128, -20, 1, 127):
+        case = linear(f"zero-point-{zero_point}", (1, 9), 4, 9, per_channel=False)
+        x, weights, bias = case.inputs
+        assert isinstance(weights, Constant)
+        shifted = dataclasses.replace(weights, zero_point=zero_point)
+        cases.append(dataclasses.replace(case, inputs=[x, shifted, bias]))
+    check(cases, tmp_path, samples=50)
+
+
+def test_refuses_zero_points_of_channels() -> None:
+    """All runtimes ignore them."""
+    case = linear("tiny", (1, 9), 4, 9, per_channel=True)
     x, weights, bias = case.inputs
     assert isinstance(weights, Constant)
     shifted = dataclasses.replace(weights, zero_point=1)

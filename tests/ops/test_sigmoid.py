@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.functions import compute
+from tests.ops.case_table import Case, Rng, problem, random_cases
+from tests.ops.unary_cases import Quant, check_all_bytes, draw_quants, largest_error, unary
+
+FIXED: Quant = (1 / 256, -128)
+
+
+def sigmoid(name: str, x: Quant, output: Quant = FIXED) -> Case:
+    return unary(name, "sigmoid", x, output)
+
+
+CASES = [
+    sigmoid("typical", (0.05, 3)),
+    sigmoid("one-sided", (0.02, -128)),
+    sigmoid("other-side", (0.02, 127)),
+    sigmoid("steep", (3.0, 10)),
+    sigmoid("at-the-radius", (15 / 128, 0)),
+    sigmoid("power-of-two", (1 / 16, 0)),
+    sigmoid("flat", (1e-6, 0)),
+    sigmoid("vast", (1e6, 3)),
+]
+
+
+def random_sigmoid(rng: Rng, name: str) -> Case:
+    x, _ = draw_quants(rng)
+    return sigmoid(name, x)
+
+
+def test_cases(tmp_path: Path) -> None:
+    check_all_bytes(CASES, tmp_path)
+
+
+def test_random(tmp_path: Path) -> None:
+    check_all_bytes(random_cases(random_sigmoid, 60, 1), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_many_random(seed: int, tmp_path: Path) -> None:
+    check_all_bytes(random_cases(random_sigmoid, 150, seed), tmp_path)
+
+
+def test_bytes_are_near_the_function() -> None:
+    parameters = ()
+    assert largest_error(CASES[0], lambda x: compute("sigmoid", x, parameters)) <= 1.0
+
+
+def test_refuses_another_output_scale() -> None:
+    assert "its output scale is not" in (problem(sigmoid("y", (0.1, 0), (0.1, 0))) or "")
+
+
+def test_refuses_a_vanishing_input_scale() -> None:
+    assert "under 2**-58" in (problem(sigmoid("y", (1e-20, 0))) or "")
