@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
 
+from edgecnn.frontends import ops
 from edgecnn.frontends.spelling import importers
 from edgecnn.operators import Operator, OutputRange, operators
 
@@ -29,20 +32,23 @@ def _quantization(op: Operator[Any, Any]) -> str:
     return f"output {op.output_range.value}"
 
 
+def _last_cells(name: str) -> tuple[str, str, str]:
+    """What becomes of an operator, or of source operators that importers write as other ones."""
+    op = operators().get(name)
+    if op is None:
+        summary = inspect.getdoc(importlib.import_module(f"{ops.__name__}.{name}")) or ""
+        return "as other operators", "-", summary.splitlines()[0].rstrip(".")
+    return "folded away" if op.is_float_only else "yes", _quantization(op), op.summary
+
+
 def rows() -> list[tuple[str, ...]]:
-    """One row an operator, in alphabetical order; cells as in `COLUMNS`."""
+    """One row an operator or importer, in alphabetical order; cells as in `COLUMNS`."""
     tables = importers()
+    sources = (tables.aten, tables.onnx, tables.tflite)
+    stems = {f.__module__.rpartition(".")[2] for table in sources for f in table.values()}
     return [
-        (
-            name,
-            _sources(tables.aten, name),
-            _sources(tables.onnx, name),
-            _sources(tables.tflite, name),
-            "folded away" if op.is_float_only else "yes",
-            _quantization(op),
-            op.summary,
-        )
-        for name, op in sorted(operators().items())
+        (name, *(_sources(table, name) for table in sources), *_last_cells(name))
+        for name in sorted({*operators(), *stems})
     ]
 
 

@@ -201,17 +201,28 @@ class Walker:
         inputs = [self._value(name) for name in node.input]
         spelled = OnnxNode(node.op_type, self.opset, inputs, _attributes(node), names)
         result = behind_sequences(self.builder, spelled, importer)
-        results = result if isinstance(result, list) else [result]
-        if node.op_type == "DequantizeLinear" and self.builder.data(results[0]) is not None:
-            self.entered.add(results[0])
-            self.preferred[results[0]] = self._labels.get(node.input[0], node.input[0])
-        self._values.update((n, v) for n, v in zip(names, results, strict=False) if n)
-        for name, value in zip(names, results, strict=False):
+        results = self._demanded(names, result if isinstance(result, list) else [result])
+        first = results[0]
+        if node.op_type == "DequantizeLinear" and first and self.builder.data(first) is not None:
+            self.entered.add(first)
+            self.preferred[first] = self._labels.get(node.input[0], node.input[0])
+        made = [(n, v) for n, v in zip(names, results, strict=False) if n and v]
+        self._values.update(made)
+        for name, value in made:
             self._check_shape(name, value)
         missing = [name for name in names[len(results) :] if name and self._is_read(name)]
         self._failed.update(names[len(results) :])
         if missing:
             raise Unsupported(f"its output '{missing[0]}' is not supported, only the first is")
+
+    def _demanded(self, names: list[str], results: list[Any]) -> list[Value | None]:
+        """Results; those that the importer makes on demand, if something reads them."""
+        demanded = [bool(name) and self._is_read(name) for name in names]
+        demanded += [False] * (len(results) - len(names))
+        return [
+            (value() if read else None) if callable(value) else value
+            for value, read in zip(results, demanded, strict=False)
+        ]
 
     def _refuse_empty(self, node: Any) -> None:
         for name in filter(self._is_activation, node.input):

@@ -47,7 +47,7 @@ def onnx(*names: str) -> Callable[..., Any]:
 
     It is called as ``importer(builder, node)`` with an `OnnxNode`; tensors are `Value`s in the
     layout that ONNX has (NCHW). It returns the `Value` that stands for the output, or a list of
-    them where there are several.
+    them where there are several; a function in that list makes an output when something reads it.
     """
     return _register(ONNX, names)
 

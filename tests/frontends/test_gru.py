@@ -9,19 +9,13 @@ import pytest
 from torch import Tensor, nn
 
 from edgecnn.errors import UnsupportedError
-from edgecnn.frontends.ops.gru import MAX_STEPS, OPERATORS
+from edgecnn.frontends.ops.gru import MAX_STEPS
 from edgecnn.frontends.torch_export import load_module
-from edgecnn.operators import operators
 from edgecnn.parity import random_feeds
 from edgecnn.quantization.error import layer_errors
 from edgecnn.quantization.quantize import quantize_graph
 from tests.ops.case_table import run
 from tests.torch_helpers import check_module, counts, random_inputs, randomize
-
-MISSING = sorted(set(OPERATORS) - operators().keys())
-needs_operators = pytest.mark.skipif(
-    bool(MISSING), reason=f"a GRU is written out with operators that are missing: {MISSING}"
-)
 
 
 class Tagger(nn.Module):
@@ -65,7 +59,6 @@ CONFIGURATIONS = [
 ]
 
 
-@needs_operators
 @pytest.mark.parametrize(("pick", "options", "steps"), CONFIGURATIONS)
 def test_equals_torch(pick: Any, options: dict[str, Any], steps: int, tmp_path: Path) -> None:
     graph = check_module(Tagger(pick, **options), (1, steps, 6))
@@ -78,7 +71,6 @@ def test_equals_torch(pick: Any, options: dict[str, Any], steps: int, tmp_path: 
     assert report.passed
 
 
-@needs_operators
 @pytest.mark.parametrize("pick", [hidden, last_layer, last_step])
 def test_the_last_state_needs_no_concatenation(pick: Any) -> None:
     graph = check_module(Tagger(pick, batch_first=True), (1, 12, 6))
@@ -95,17 +87,9 @@ class Started(Tagger):
     [
         (Tagger(sequence, batch_first=True, bidirectional=True), 4, "bidirectional"),
         (Started(sequence, batch_first=True), 4, "initial state"),
-        pytest.param(
-            Tagger(sequence, batch_first=True), MAX_STEPS + 1, "one by one", marks=needs_operators
-        ),
+        (Tagger(sequence, batch_first=True), MAX_STEPS + 1, "one by one"),
     ],
 )
 def test_refuses(module: nn.Module, steps: int, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
         load_module(randomize(module), random_inputs([(1, steps, 6)]), "net")
-
-
-@pytest.mark.skipif(not MISSING, reason="every operator of a step is there")
-def test_names_the_operators_that_are_missing() -> None:
-    with pytest.raises(UnsupportedError, match="missing"):
-        load_module(Tagger(sequence, batch_first=True).eval(), random_inputs([(1, 4, 6)]), "net")

@@ -13,7 +13,6 @@ from edgecnn.errors import UnsupportedError
 from edgecnn.frontends.tflite import load, parse
 from edgecnn.frontends.torch_export import load_module
 from edgecnn.ir import Array, Graph
-from edgecnn.operators import operators
 from edgecnn.ops.lstm import LstmAttributes
 from edgecnn.parity import Artifact, random_feeds, verify
 from edgecnn.quantization.error import layer_errors
@@ -191,10 +190,6 @@ def last_step(y: Tensor, h: Tensor, c: Tensor) -> Tensor:
     return y[:, -1]
 
 
-JOINS = {"concat", "slice"} & operators().keys()
-needs_slices = pytest.mark.skipif(not JOINS, reason="operators slice and concat are missing")
-
-
 @pytest.mark.parametrize(
     ("pick", "options", "nodes"),
     [
@@ -203,10 +198,10 @@ needs_slices = pytest.mark.skipif(not JOINS, reason="operators slice and concat 
         (sequence, {"batch_first": True, "num_layers": 3, "dropout": 0.5}, 3),
         (sequence, {"batch_first": True, "bias": False}, 1),
         (hidden, {"batch_first": True}, 1),
-        (both, {"batch_first": True}, 1 if JOINS else 2),
-        pytest.param(last_layer, {"batch_first": True, "num_layers": 2}, 2, marks=needs_slices),
-        pytest.param(last_step, {"batch_first": True}, 1, marks=needs_slices),
-        pytest.param(last_step, {"batch_first": False, "num_layers": 2}, 2, marks=needs_slices),
+        (both, {"batch_first": True}, 1),
+        (last_layer, {"batch_first": True, "num_layers": 2}, 2),
+        (last_step, {"batch_first": True}, 1),
+        (last_step, {"batch_first": False, "num_layers": 2}, 2),
     ],
 )
 def test_equals_torch(pick: Any, options: dict[str, Any], nodes: int, tmp_path: Path) -> None:
@@ -256,11 +251,6 @@ class Started(Tagger):
         (Tagger(sequence, batch_first=True, bidirectional=True), "bidirectional"),
         (Tagger(sequence, batch_first=True, proj_size=2), "projections"),
         (Tagger(lambda y, h, c: c, batch_first=True), "final cell state"),
-        pytest.param(
-            Tagger(lambda y, h, c: h, batch_first=True, num_layers=2),
-            "several layers",
-            marks=pytest.mark.skipif(bool(JOINS), reason="there is a concatenation"),
-        ),
         (Started(sequence, batch_first=True), "initial state"),
     ],
 )

@@ -1,9 +1,8 @@
-"""LSTM: ATen's lstm, TFLite's UNIDIRECTIONAL_SEQUENCE_LSTM."""
+"""LSTM: ATen's lstm, ONNX's LSTM, TFLite's UNIDIRECTIONAL_SEQUENCE_LSTM."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,11 +10,20 @@ from typing import Any
 import numpy as np
 
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
-from edgecnn.frontends.spelling import TfliteOperator, aten, tflite
-from edgecnn.ir import FLOAT32, INT8, INT16, Array, QuantParams, Shape
-from edgecnn.operators import operator, operators
+from edgecnn.frontends.recurrent import (
+    Layer,
+    onnx_layer,
+    onnx_sequence,
+    onnx_state,
+    refuse_onnx_variants,
+    refuse_torch_variants,
+    stacked_states,
+    step_of,
+    torch_layers,
+)
+from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
+from edgecnn.ir import FLOAT32, INT8, INT16, QuantParams
 from edgecnn.ops.lstm import GATES, LstmAttributes
-from edgecnn.ops.reshape import ReshapeAttributes
 
 #: Positions of TFLite's inputs, four gates each.
 _INPUT_WEIGHTS, _RECURRENT_WEIGHTS, _BIASES = range(1, 5), range(5, 9), range(12, 16)
@@ -24,6 +32,8 @@ _VARIANTS = {"peepholes": range(9, 12), "a projection": range(16, 18), "layer no
 _TANH = 4
 #: The intermediate that TFLite, not TFLite Micro, takes the hidden state's scale from.
 _HIDDEN_INTERMEDIATE = 4
+#: Where ONNX (input, output, forget, cell) has the gates of `GATES`.
+_ONNX_GATES = (0, 2, 3, 1)
 
 
 def _refuse_variants(op: TfliteOperator) -> None:
@@ -114,83 +124,22 @@ def _bias(b: GraphBuilder, op: TfliteOperator) -> Value:
     return b.constant(np.stack(arrays), f"{op.output.name}/bias")
 
 
-# --- ATen -----------------------------------------------------------------------------------------
+# --- torch and ONNX -------------------------------------------------------------------------------
 
 
-def _constant(b: GraphBuilder, value: Value) -> Array:
-    data = b.data(value)
-    if data is None:
-        raise Unsupported("its weights are computed by the network; they must be constant")
-    return data
+def _run(b: GraphBuilder, x: Value, layer: Layer, attributes: LstmAttributes) -> Value:
+    """The output sequence of a layer whose gates are in the order of `GATES`, which is torch's."""
+    gates, units = len(GATES), layer.units
+    stacked = [w.reshape(gates, units, -1) for w in layer.weights]
+    bias = np.asarray(layer.biases[0] + layer.biases[1], np.float32).reshape(gates, units)
+    constants = zip((*stacked, bias), layer.names, strict=False)
+    return b.emit("lstm", [x, *(b.constant(array, name) for array, name in constants)], attributes)
 
 
-def _layer_inputs(b: GraphBuilder, weights: Sequence[Value]) -> list[Value | None]:
-    """Weights and biases of a layer, stacked by gate; torch's gates are in the same order."""
-    shape: Shape = (len(GATES), -1)
-    w, r, *biases = (_constant(b, value) for value in weights)
-    total = sum(biases) if biases else np.zeros(w.shape[0], np.float32)
-    names = [*weights[:2], weights[2] if biases else f"{weights[0]}/bias"]
-    units = w.shape[0] // len(GATES)
-    arrays = (w.reshape(*shape[:1], units, -1), r.reshape(*shape[:1], units, -1))
-    bias = np.asarray(total, np.float32).reshape(shape)
-    return [b.constant(a, n) for a, n in zip((*arrays, bias), names, strict=True)]
-
-
-def refuse_torch_variants(
-    b: GraphBuilder, weights: Sequence[Value], states: Sequence[Value], bidirectional: bool
-) -> None:
-    """Raise `Unsupported` for what recurrent layers of torch can have and operators cannot."""
-    if bidirectional:
-        raise Unsupported("it is bidirectional", "use one direction: what comes is not yet known")
-    initial = [b.data(state) for state in states]
-    if any(data is None or data.any() for data in initial):
-        raise Unsupported("its initial state is not zero", "leave the initial state out")
-    if any(len(b.shape(w)) == 2 and b.data(w) is None for w in weights):
-        raise Unsupported("its weights are computed by the network; they must be constant")
-
-
-def layers(weights: Sequence[Value], has_biases: bool, count: int) -> list[Sequence[Value]]:
-    """The weights of each layer."""
-    each = 4 if has_biases else 2
-    if len(weights) != each * count:
-        raise Unsupported("it has projections (proj_size)", "use proj_size=0")
-    return [weights[i * each : (i + 1) * each] for i in range(count)]
-
-
-def stacked_states(b: GraphBuilder, states: Sequence[Value]) -> Value:
-    """The last hidden states (N, H) of all layers as torch gives them: (layers, N, H)."""
-    if len(states) > 1 and "concat" not in operators():
-        raise Unsupported(
-            "the final hidden states of several layers are used",
-            "take the last step of the output sequence",
-        )
-    parts: list[Value | None] = [
-        b.emit("reshape", [state], ReshapeAttributes((1, *b.shape(state)))) for state in states
-    ]
-    if len(parts) == 1:
-        return parts[0] or ""
-    return b.emit("concat", parts, make_attributes("concat", 0))
-
-
-def make_attributes(op: str, *values: Any) -> Any:
-    """Attributes of an operator, by position."""
-    make: Callable[..., Any] = operator(op).attributes
-    return make(*values)
-
-
-def _last_step(
-    b: GraphBuilder, inputs: list[Value | None], sequence: Value, attributes: LstmAttributes
-) -> Value:
-    """The last step of a layer, (N, H): a slice of its sequence, for the passes to simplify."""
-    batch, units = b.shape(sequence)[0 if not attributes.time_major else 1], b.shape(sequence)[2]
-    if "slice" not in operators():
-        return b.emit("lstm", inputs, dataclasses.replace(attributes, sequence=False))
-    axis = 0 if attributes.time_major else 1
-    parts: list[Any] = [None, None, None]
-    part = importlib.import_module("edgecnn.ops.slice").Part
-    parts[axis] = part(b.shape(sequence)[axis] - 1, 1)
-    step = b.emit("slice", [sequence], make_attributes("slice", tuple(parts)))
-    return b.emit("reshape", [step], ReshapeAttributes((batch, units)))
+def _refuse_cell_state() -> Value:
+    raise Unsupported(
+        "its final cell state is used", "use the output sequence or the last hidden state"
+    )
 
 
 @aten("lstm.input")
@@ -207,25 +156,34 @@ def from_aten(
     batch_first: bool,
 ) -> tuple[Value, Callable[[], Any], Callable[[], Any]]:
     """Import all layers; the output sequence, and on demand the last hidden state."""
-    refuse_torch_variants(b, weights, states, bidirectional)
-    if train and dropout > 0:
-        raise Unsupported("it is in training mode", "call model.eval() before exporting")
-    if len(b.shape(x)) != 3:
-        raise Unsupported("its input has no batch dimension", "give it (batch, time, features)")
-    attributes = LstmAttributes(time_major=not batch_first)
-    runs: list[tuple[list[Value | None], Value]] = []
-    sequence = x
-    for layer in layers(weights, has_biases, count):
-        inputs = [sequence, *_layer_inputs(b, layer)]
-        sequence = b.emit("lstm", inputs, attributes)
-        runs.append((inputs, sequence))
+    refuse_torch_variants(b, x, states, bidirectional, train and dropout > 0)
+    attributes, axis = LstmAttributes(time_major=not batch_first), int(batch_first)
+    sequences = [x]
+    for layer in torch_layers(b, weights, has_biases, count):
+        sequences.append(_run(b, sequences[-1], layer, attributes))
 
     def last_hidden() -> Value:
-        return stacked_states(b, [_last_step(b, *run, attributes) for run in runs])
+        return stacked_states(b, [step_of(b, s, axis, -1) for s in sequences[1:]])
 
-    def last_cell() -> Value:
+    return sequences[-1], last_hidden, _refuse_cell_state
+
+
+@onnx("LSTM")
+def from_onnx(b: GraphBuilder, node: OnnxNode) -> list[Any]:
+    """Import a layer of one direction; on demand the last hidden state."""
+    refuse_onnx_variants(b, node, ("Sigmoid", "Tanh", "Tanh"), states=(5, 6))
+    if node.attributes.get("input_forget"):
         raise Unsupported(
-            "its final cell state is used", "use the output sequence or the last hidden state"
+            "it couples input and forget gate, which TensorFlow Lite Micro does not compute"
         )
-
-    return sequence, last_hidden, last_cell
+    peepholes = node.optional(7)
+    if peepholes and (b.data(peepholes) is None or b.data(peepholes).any()):  # type: ignore[union-attr]
+        raise Unsupported("it has peepholes, which TensorFlow Lite Micro does not compute")
+    axis = int(node.attributes.get("layout", 0))
+    layer = onnx_layer(b, node, _ONNX_GATES)
+    sequence = _run(b, node.value(0), layer, LstmAttributes(time_major=axis == 0))
+    return [
+        onnx_sequence(b, sequence, axis),
+        lambda: onnx_state(b, step_of(b, sequence, axis, -1), axis),
+        _refuse_cell_state,
+    ]
