@@ -30,7 +30,16 @@ def runs_in_batches(graph: Graph) -> bool:
         for name in graph.activations()
     )
     return stacked and all(
-        operator(node.op).keeps_samples_apart(node.attributes) for node in graph.nodes
+        operator(node.op).keeps_samples_apart(node.attributes) and not _adds_axes(node, graph)
+        for node in graph.nodes
+    )
+
+
+def _adds_axes(node: Node, graph: Graph) -> bool:
+    """Whether an operand is broadcast to axes before its own first: samples would move with it."""
+    rank = len(graph.tensors[node.output].shape)
+    return operator(node.op).is_elementwise and any(
+        len(graph.tensors[name].shape) < rank for name in graph.activation_inputs(node)
     )
 
 

@@ -115,7 +115,7 @@ def transferred() -> nn.Module:
 
 
 TASKS: dict[str, Task] = {
-    "csp-mish": Task(zoo.CspMishNet, data.coloured_shapes, epochs=7, learning_rate=1e-2),
+    "csp-mish": Task(zoo.CspMishNet, data.coloured_shapes, epochs=15, learning_rate=1e-2),
     "vgg": Task(zoo.VGG, digits, epochs=15),
     "mobilenet-v1": Task(zoo.MobileNetV1, data.coloured_shapes, epochs=15, learning_rate=1e-2),
     "mobilenet-v2": Task(zoo.MobileNetV2, data.coloured_shapes, epochs=12, learning_rate=1e-2),
