@@ -14,12 +14,15 @@ from edgecnn.passes.fuse_bias import fuse_bias
 from edgecnn.passes.fuse_pad import fuse_pad
 from edgecnn.passes.fuse_tables import fuse_tables
 from edgecnn.passes.merge_reshapes import merge_reshapes
+from edgecnn.passes.merge_transposes import merge_transposes, turn_shuffles
 from edgecnn.passes.read_parts import read_parts
 from edgecnn.passes.sink_reshapes import sink_reshapes
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
+    turn_shuffles,
     cancel_transposes,
     sink_reshapes,
+    merge_transposes,
     merge_reshapes,
     fuse_pad,
     fuse_bias,

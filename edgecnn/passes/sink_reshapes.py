@@ -41,7 +41,8 @@ def _inputs(
     """What an elementwise node would read before the reshapes; None where it must stay."""
     if not operator(node.op).is_elementwise or len(node.outputs) != 1:
         return None
-    if any(not graph.is_activation(name) and _has_axes(graph, name) for name in node.inputs):
+    constants = [name for name in node.inputs if name and not graph.is_activation(name)]
+    if any(graph.tensors[name].size > 1 for name in constants):
         return None
     activations = graph.activation_inputs(node)
     whole = {graph.tensors[name].shape for name in (*activations, node.output)}
@@ -49,8 +50,6 @@ def _inputs(
     shapes = {tensors[name].shape for name in inner if name is not None}
     if not inner or None in inner or len(whole) != 1 or len(shapes) != 1:
         return None
+    if any(len(graph.tensors[name].shape) > len(*shapes) for name in constants):
+        return None  # it would give the result more axes
     return tuple(sources.get(name, name) for name in node.inputs)
-
-
-def _has_axes(graph: Graph, name: str) -> bool:
-    return bool(name) and graph.tensors[name].size > 1
