@@ -8,13 +8,58 @@ from typing import Any
 import numpy as np
 
 from edgecnn.fixedpoint import INT8_MIN, quantize
-from edgecnn.ir import Graph, Node, prune
+from edgecnn.ir import Graph, Node, Tensor, prune
 from edgecnn.operators import operator
-from edgecnn.ops.pad import PadAttributes
-from edgecnn.passes.editing import feeds_only, same_quant
+from edgecnn.ops.pad import MAX_RANK, PadAttributes
+from edgecnn.ops.reshape import ReshapeAttributes
+from edgecnn.passes.editing import feeds_only, same_quant, unique_name
 from edgecnn.windows import Padding, count_inside
 
 _PADS_WITH_ZERO = ("conv2d", "depthwise_conv2d")
+
+
+def turn_pads(graph: Graph) -> Graph:
+    """Return an equal graph where pads of sequences come after the reshape that makes images.
+
+    That is, after a reshape that only adds or drops axes of 1.
+    """
+    consumers = graph.consumers()
+    pads = {node.output: node for node in graph.nodes if node.op == "pad"}
+    tensors, nodes = dict(graph.tensors), list[Node]()
+    for node in graph.nodes:
+        pad = pads.get(node.inputs[0]) if node.op == "reshape" else None
+        turned = None
+        if pad is not None and feeds_only(graph, pad.output, node, consumers):
+            turned = _behind(graph, tensors, pad, node)
+        nodes += turned or [node]
+    return prune(graph.replace(nodes=tuple(nodes), tensors=tensors))
+
+
+def _behind(
+    graph: Graph, tensors: dict[str, Tensor], pad: Node, reshape: Node
+) -> list[Node] | None:
+    """Reshape and then pad; None where the reshape does more, or an axis is cut down to 1."""
+    a, source = pad.attributes, graph.tensors[pad.inputs[0]]
+    assert isinstance(a, PadAttributes)
+    padded, output = graph.tensors[pad.output].shape, graph.tensors[reshape.output]
+    amounts = [pair for pair, size in zip(a.paddings, padded, strict=True) if size != 1]
+    inner = [n for n, size in zip(source.shape, padded, strict=True) if size != 1]
+    kept = [size for size in padded if size != 1]
+    cut = any(p != (0, 0) for p, size in zip(a.paddings, padded, strict=True) if size == 1)
+    if cut or kept != [size for size in output.shape if size != 1]:
+        return None
+    if len(output.shape) > MAX_RANK or not same_quant(graph, reshape):
+        return None
+    moved = iter(zip(amounts, inner, strict=True))
+    axes = [next(moved) if size != 1 else ((0, 0), 1) for size in output.shape]
+    sizes = tuple(size for _, size in axes)
+    name = unique_name(tensors, f"{output.name}_inner")
+    tensors[name] = Tensor(name, sizes, output.dtype, None, source.quant)
+    attributes = dataclasses.replace(a, paddings=tuple(pair for pair, _ in axes))
+    return [
+        Node("reshape", pad.inputs, (name,), ReshapeAttributes(sizes)),
+        Node("pad", (name,), reshape.outputs, attributes),
+    ]
 
 
 def fuse_pad(graph: Graph) -> Graph:

@@ -11,7 +11,7 @@ from edgecnn.passes.fold_batch_norm import fold_batch_norm
 from edgecnn.passes.fold_channel_orders import fold_channel_orders
 from edgecnn.passes.fuse_activations import fuse_activations
 from edgecnn.passes.fuse_bias import fuse_bias
-from edgecnn.passes.fuse_pad import fuse_pad
+from edgecnn.passes.fuse_pad import fuse_pad, turn_pads
 from edgecnn.passes.fuse_tables import fuse_tables
 from edgecnn.passes.merge_reshapes import merge_reshapes
 from edgecnn.passes.merge_transposes import merge_transposes, turn_shuffles
@@ -24,6 +24,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     sink_reshapes,
     merge_transposes,
     merge_reshapes,
+    turn_pads,
     fuse_pad,
     fuse_bias,
     fold_batch_norm,

@@ -9,7 +9,8 @@ from edgecnn.ops.conv2d import Conv2DAttributes
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DAttributes
 from edgecnn.ops.max_pool2d import MaxPool2DAttributes
 from edgecnn.ops.pad import PadAttributes
-from edgecnn.passes.fuse_pad import fuse_pad
+from edgecnn.ops.reshape import ReshapeAttributes
+from edgecnn.passes.fuse_pad import fuse_pad, turn_pads
 from tests.passes.graphs import Sketch, assert_same, with_tensor
 from tests.passes.int8_graphs import arbitrary_int8, run_as_given
 from tests.torch_helpers import counts
@@ -93,3 +94,36 @@ def test_int8_border_that_changes_the_scale_is_left_alone() -> None:
     graph = arbitrary_int8(padded("conv2d"))
     graph = with_tensor(graph, "padded", quant=QuantParams.per_tensor(0.5, 3))
     assert fuse_pad(graph).nodes == graph.nodes
+
+
+def reshaped(pads: tuple[tuple[int, int], ...], shape: tuple[int, ...]) -> Graph:
+    s = Sketch(1, 7, 3)
+    y = s.emit("pad", [s.x], PadAttributes(pads, 0.5))
+    return s.graph(s.emit("relu", [s.emit("reshape", [y], ReshapeAttributes(shape))]))
+
+
+def order(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 10, 3), (1, 10, 1, 3), (10, 3), (1, 10, 3, 1)])
+def test_a_padded_sequence_becomes_a_padded_image(shape: tuple[int, ...]) -> None:
+    before = reshaped(((0, 0), (2, 1), (0, 0)), shape)
+    after = turn_pads(before)
+    assert_same(before, after)
+    assert order(after) == ["reshape", "pad", "relu"]
+
+
+@pytest.mark.parametrize(
+    ("pads", "shape"),
+    [
+        (((0, 0), (2, 1), (0, 0)), (1, 5, 2, 3)),  # splits an axis
+        (((0, 0), (-3, -3), (0, 0)), (1, 1, 3)),  # the axis is cut down to 1
+        (((0, 0), (2, 1), (0, 0)), (1, 1, 1, 10, 3)),  # more axes than PAD takes
+    ],
+)
+def test_other_reshapes_stay_behind_pads(
+    pads: tuple[tuple[int, int], ...], shape: tuple[int, ...]
+) -> None:
+    before = reshaped(pads, shape)
+    assert order(turn_pads(before)) == ["pad", "reshape", "relu"]

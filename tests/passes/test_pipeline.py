@@ -30,7 +30,7 @@ def test_keeps_the_bytes_of_int8_graphs(case: str) -> None:
 def test_names_the_pass_order() -> None:
     assert [rewrite.__name__ for rewrite in pipeline.PIPELINE] == [
         "turn_shuffles", "cancel_transposes", "sink_reshapes", "merge_transposes",
-        "merge_reshapes", "fuse_pad", "fuse_bias", "fold_batch_norm", "read_parts",
+        "merge_reshapes", "turn_pads", "fuse_pad", "fuse_bias", "fold_batch_norm", "read_parts",
         "merge_reshapes", "fuse_activations", "fold_channel_orders", "fuse_tables",
     ]  # fmt: skip
 
