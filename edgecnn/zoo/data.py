@@ -1,6 +1,7 @@
 """Data for the reference networks: generated from a seed, or loaded from files of strokes.
 
-Every generator gives the same arrays for the same arguments. Images are float32 (N, C, H, W).
+Every generator gives the same arrays for the same arguments: float32 images (N, C, H, W), or
+signals (N, C, L).
 """
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ def fingerprint_pairs(train: int = 1500, test: int = 500, size: int = 24, seed: 
 
 
 def load_strokes(folder: str | Path, points: int = 64, test_fraction: float = 0.25) -> Split:
-    """Digits that were drawn with a wand in the air, as signals (N, 2, 1, points).
+    """Digits that were drawn with a wand in the air, as signals (N, 2, points).
 
     ``folder`` holds JSON files with ``strokes``, each a ``label`` and ``strokePoints`` of ``x``
     and ``y``. The strokes are resampled to equal steps in time. Files are shuffled together
@@ -236,7 +237,7 @@ def load_strokes(folder: str | Path, points: int = 64, test_fraction: float = 0.
         at = np.linspace(0, 1, len(path))
         return np.stack([np.interp(steps, at, path[:, i]) for i in range(2)])
 
-    x = np.stack([resampled(s) for s in strokes])[:, :, None].astype(np.float32)
+    x = np.stack([resampled(s) for s in strokes]).astype(np.float32)
     y = np.array([int(s["label"]) for s in strokes])
     order = np.random.default_rng(0).permutation(len(x))
     held = int(len(x) * test_fraction)

@@ -38,7 +38,7 @@ class KeywordDSCNN(nn.Module):
 
 
 class SpectralSpatialNet(nn.Module):
-    """Convolutions over the bands of every pixel, then over the pixels of a patch.
+    """1-D convolutions over the bands of every pixel, then 2-D ones over the pixels of a patch.
 
     Takes (N, 1, bands, size * size): the pixels of a square patch, row by row. Gives
     (N, classes) logits.
@@ -66,21 +66,21 @@ class SpectralSpatialNet(nn.Module):
 
 
 class GestureNet(nn.Module):
-    """Convolutions over time only. Takes (N, channels, 1, steps); gives (N, classes) logits."""
+    """1-D convolutions over time. Takes (N, channels, steps); gives (N, classes) logits."""
 
     def __init__(self, channels: int = 2, classes: int = 10, width: int = 16) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for out in (width, 2 * width, 4 * width):
             layers += [
-                nn.Conv2d(channels, out, (1, 5), padding=(0, 2), bias=False),
-                nn.BatchNorm2d(out),
+                nn.Conv1d(channels, out, 5, padding=2, bias=False),
+                nn.BatchNorm1d(out),
                 nn.ReLU(),
-                nn.MaxPool2d((1, 2)),
+                nn.MaxPool1d(2),
             ]
             channels = out
         self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d((1, 2))
+        self.pool = nn.AdaptiveAvgPool1d(2)
         self.classifier = nn.Linear(2 * channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
