@@ -131,8 +131,8 @@ class _Layer:
     shape: str
     macs: int
     weight_bytes: int
-    scale: float
-    zero_point: int
+    scale: float | None
+    zero_point: int | None
     sqnr_db: float | None
     cycles: int | None
 
@@ -165,8 +165,8 @@ def _layers(data: ReportInput) -> list[_Layer]:
                 _shape(tensor.shape),
                 _macs(data.graph, node),
                 _constant_bytes(data.graph, node),
-                tensor.scale,
-                tensor.zero_point,
+                tensor.scale if tensor.quant else None,
+                tensor.zero_point if tensor.quant else None,
                 known.get(node.output),
                 data.cycles[index] if data.cycles else None,
             )

@@ -138,6 +138,24 @@ def test_the_header_of_one_input(tmp_path: Path) -> None:
         assert declaration in header
 
 
+class Classifier(torch.nn.Module):
+    """Ends in the index of a class."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.argmax(x.mean((2, 3)), 1)
+
+
+def test_a_network_that_ends_in_an_index(tmp_path: Path) -> None:
+    """Its output has no scale, in the header as in the report."""
+    graph = edgecnn.load(Classifier(), torch.zeros(1, 3, 4, 4))
+    int8 = edgecnn.quantize(graph, np.random.default_rng(0).random((10, 3, 4, 4)))
+    assert edgecnn.export(int8, tmp_path / "out", name="net").parity.passed
+    header = (tmp_path / "out" / "net.h").read_text()
+    assert "const int32_t *net_output(const void *arena);" in header
+    assert "NET_OUTPUT_SCALE" not in header
+    assert "argmax" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def two() -> tuple[Graph, Graph, dict[str, Array]]:
     """A network with two inputs and two outputs, float and int8, and calibration data."""
