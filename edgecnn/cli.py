@@ -127,8 +127,12 @@ def _labelled(graph: Any, path: Path) -> Any:
 
 def _command(words: list[tuple[str, Any]], model: str) -> str:
     """The command for the record: without the folder that it wrote to, and without folders."""
-    options = " ".join(f"{flag} {Path(str(value)).name}" for flag, value in words if value)
-    return f"edgecnn export {Path(model).name} {options}".rstrip()
+    options = [
+        flag if value is True else f"{flag} {Path(str(value)).name}"
+        for flag, value in words
+        if value
+    ]
+    return " ".join(["edgecnn export", Path(model).name, *options])
 
 
 @contextmanager
@@ -157,6 +161,10 @@ def export(
         Optimize, typer.Option(help="What to choose kernels for.")
     ] = Optimize.balanced,
     ranges: RangesOption = Ranges.mse,
+    float_io: Annotated[
+        bool,
+        typer.Option("--float-io", help="float32 in and out: of the .tflite, and also of the C."),
+    ] = False,
     input_shape: InputShape = None,
     weights: Weights = None,
     runners: Annotated[str | None, typer.Option(help="Runners to verify with.")] = None,
@@ -183,6 +191,7 @@ def export(
             ("--cpu", cpu),
             ("--optimize", optimize.value),
             ("--ranges", ranges.value if float_graph is not None else ""),
+            ("--float-io", float_io),
             ("--input-shape", " ".join(input_shape or [])),
             ("--weights", weights),
         ]
@@ -193,6 +202,7 @@ def export(
             board=board,
             cpu=cpu,
             optimize=optimize.value,
+            float_io=float_io,
             evidence=Evidence(float_graph, feeds, x, y),
             source_tflite=_source(model) if float_graph is None else None,
             runners=runners,
@@ -223,7 +233,8 @@ def verify(
 ) -> None:
     """Compare every tensor on every runner with TensorFlow Lite Micro, byte by byte."""
     from edgecnn.data import load_file, to_feeds
-    from edgecnn.parity import random_feeds
+    from edgecnn.float_io import to_float_feeds
+    from edgecnn.parity import draw_feeds
     from edgecnn.parity import verify as compare
     from firmware_export.runners import select
 
@@ -231,10 +242,11 @@ def verify(
     chosen = select(runners)
     with console.working("loading"), _artifact(target) as artifact:
         if inputs is None:
-            feeds = random_feeds(artifact.graph, samples, seed)
+            feeds = draw_feeds(artifact, samples, seed)
         else:
             x, _ = load_file(inputs, artifact.graph.inputs)
-            feeds = to_feeds(artifact.graph, x, f"the inputs in {inputs}")
+            convert = to_float_feeds if artifact.float_io else to_feeds
+            feeds = convert(artifact.graph, x, f"the inputs in {inputs}")
 
         def progress(done: int, total: int) -> None:
             console.step(f"verified {done} of {total} samples")

@@ -171,9 +171,12 @@ def divide_round_half_away(total: ArrayLike, count: ArrayLike) -> Int64:
 def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
     """Quantize reals to int8: ``clamp(round(x / scale) + zero_point)``.
 
-    Division in float32 and halves away from zero, as TFLite's ``AffineQuantize``.
+    Division in float32 and halves away from zero, as TFLite's ``AffineQuantize``. NaN counts as
+    0 and infinities saturate, both of which that function leaves undefined.
     """
-    steps = round_half_away(np.asarray(x, np.float32) / np.float32(scale))
+    with np.errstate(over="ignore"):  # what float32 cannot hold saturates
+        quotient = np.asarray(x, np.float32) / np.float32(scale)
+    steps = round_half_away(np.where(np.isnan(quotient), np.float32(0), quotient))
     return saturate_int8(steps + zero_point)
 
 

@@ -14,6 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgecnn.errors import InvariantError, ModelFormatError, UserError
+from edgecnn.float_io import (
+    dequantize_outputs,
+    float_outputs,
+    quantize_feeds,
+    random_float_feeds,
+)
 from edgecnn.ir import Array, Graph
 from edgecnn.operators import Dialect, operator
 from edgecnn.simulator import chunks, lower_all, run_int
@@ -29,7 +35,8 @@ class Artifact:
 
     ``tflite`` is the file to run; ``c_directory`` holds the generated C of ``name``, where
     there is some, and ``c_tensors`` the tensors in the order in which it numbers them (as
-    ``graph.activations()`` by default).
+    ``graph.activations()`` by default). With ``float_io`` both have float ends around the int8
+    graph (`edgecnn.float_io`): sessions take float32, and show the float outputs too.
     """
 
     graph: Graph
@@ -37,13 +44,14 @@ class Artifact:
     name: str = ""
     c_directory: Path | None = None
     c_tensors: tuple[str, ...] = ()
+    float_io: bool = False
 
 
 class Session(Protocol):
     """A network that a runner has loaded."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Compute int8 samples: ``feeds[input]`` is (samples, *shape).
+        """Compute samples: ``feeds[input]`` is (samples, *shape), int8, float32 at float ends.
 
         Returns the tensors that the runner can show, outputs always among them, as arrays of
         shape (samples, *shape).
@@ -72,8 +80,8 @@ class Mismatch:
 
     tensor: str
     index: tuple[int, ...]
-    expected: int
-    got: int
+    expected: int | float
+    got: int | float
 
 
 @dataclass
@@ -82,6 +90,7 @@ class RunnerResult:
 
     ``mismatches`` counts values that differ from what the runner's dialect predicts;
     ``known_differences`` counts those that differ from the oracle and that the dialect predicts.
+    Floats are compared as bits, and differ by units in the last place.
     """
 
     name: str
@@ -106,7 +115,7 @@ class RunnerResult:
         shared = [name for name in order if name in expected and name in got]
         self.tensors = len(shared)
         for name in shared:
-            difference = got[name].astype(np.int32) - expected[name].astype(np.int32)
+            difference = _bits(got[name]) - _bits(expected[name])
             self.values += difference.size
             wrong = np.argwhere(difference)
             if not len(wrong):
@@ -118,8 +127,8 @@ class RunnerResult:
                 self.first_mismatch = Mismatch(
                     name,
                     (at[0] + first_sample, *at[1:]),
-                    int(expected[name][at]),
-                    int(got[name][at]),
+                    expected[name][at].item(),
+                    got[name][at].item(),
                 )
 
     def to_json(self) -> dict[str, Any]:
@@ -184,6 +193,12 @@ class ParityReport:
         }
 
 
+def _bits(values: Array) -> Array:
+    """Integers that are equal where the bytes are: floats as their bits."""
+    integers = values.view(np.int32) if values.dtype == np.float32 else values
+    return integers.astype(np.int64)
+
+
 def random_feeds(
     graph: Graph, samples: int, seed: int, *, extremes: bool = True
 ) -> dict[str, Array]:
@@ -203,6 +218,12 @@ def random_feeds(
             )
         feeds[name] = drawn
     return feeds
+
+
+def draw_feeds(artifact: Artifact, samples: int, seed: int) -> dict[str, Array]:
+    """Random inputs to verify an artifact with: int8, or float32 where it has float ends."""
+    draw = random_float_feeds if artifact.float_io else random_feeds
+    return draw(artifact.graph, samples, seed)
 
 
 def _predictions(graph: Graph, dialects: set[Dialect]) -> dict[Dialect, tuple[Any, ...]]:
@@ -229,7 +250,8 @@ def verify(
 
     The reference is the oracle among ``runners`` (on ``reference``, where the network came as a
     file that the oracle can run by itself), or the numpy runner where it is not installed. A
-    runner of another dialect is compared with what numpy computes under that dialect.
+    runner of another dialect is compared with what numpy computes under that dialect. Of an
+    artifact with float ends ``feeds`` are float32.
     """
     graph = artifact.graph
     results = {r.name: RunnerResult(r.name, True) for r in runners}
@@ -248,16 +270,21 @@ def verify(
     if judge_name not in sessions:
         raise UserError(f"parity needs the runner {ORACLE} or {FALLBACK} to compare with")
     judge = sessions[judge_name] if reference is None else by_name[judge_name].open(reference)
+    ends = float_outputs(graph) if artifact.float_io else {}
     dialects = _predictions(graph, {by_name[name].dialect for name in sessions})
-    order = graph.activations()
+    order = [*graph.activations(), *ends.values()]
     count = len(next(iter(feeds.values())))
     for part in chunks(count, graph):
         sample = {name: array[part] for name, array in feeds.items()}
-        truth = judge.run(sample)
-        predicted = {d: run_int(graph, sample, params) for d, params in dialects.items()}
+        truth = _with_float_outputs(graph, ends, judge.run(sample))
+        int8 = quantize_feeds(graph, sample)
+        predicted = {
+            d: _with_float_outputs(graph, ends, run_int(graph, int8, params))
+            for d, params in dialects.items()
+        }
         for name, session in sessions.items():
             got = truth if session is judge else session.run(sample)
-            _require_outputs(name, graph, got)
+            _require_outputs(name, [*graph.outputs, *ends.values()], got)
             expected = predicted.get(by_name[name].dialect, truth)
             results[name].compare(order, expected, got, part.start)
             if expected is not truth:
@@ -270,7 +297,16 @@ def verify(
     return ParityReport(judge_name, count, tuple(results[r.name] for r in runners))
 
 
-def _require_outputs(runner: str, graph: Graph, got: Mapping[str, Array]) -> None:
-    missing = [name for name in graph.outputs if name not in got]
+def _with_float_outputs(
+    graph: Graph, ends: Mapping[str, str], values: dict[str, Array]
+) -> dict[str, Array]:
+    """Values with the float outputs, which a reference without float ends does not show."""
+    if all(outside in values for outside in ends.values()):
+        return values
+    return dequantize_outputs(graph, values) | values
+
+
+def _require_outputs(runner: str, names: Sequence[str], got: Mapping[str, Array]) -> None:
+    missing = [name for name in names if name not in got]
     if missing:
         raise InvariantError(f"runner {runner} shows no output '{missing[0]}'")

@@ -22,6 +22,8 @@ from firmware_export.memory.plan import ALIGNMENT, Plan
 from firmware_export.memory.planner import plan
 
 _INCLUDE = re.compile(r'#include "edgecnn_(\w+)\.h"')
+#: The header of the float ends.
+_FLOAT_IO = "float_io"
 _VALUES_A_LINE = {"int8": 20, "int16": 14, "int32": 8}
 
 
@@ -236,15 +238,18 @@ class _Writer:
         ]
 
 
-def to_c(graph: Graph, name: str, provenance: Provenance) -> CNetwork:
+def to_c(graph: Graph, name: str, provenance: Provenance, *, float_io: bool = False) -> CNetwork:
     """Write an int8 graph as C files for a network called ``name``.
 
-    The same graph, name and provenance give the same text. Raises `UserError` for a name that
-    C cannot use.
+    With ``float_io`` there are functions that take and give float32 beside the int8 ones. The
+    same graph, name and provenance give the same text. Raises `UserError` for a name that C
+    cannot use.
     """
     writer = _Writer(graph, check_name(name))
     calls = writer.calls()
     kernels = sorted({call.kernel for call in calls if call.kernel})
+    if float_io:
+        kernels.append(_FLOAT_IO)
     context = {
         "name": name,
         "NAME": name.upper(),
@@ -257,6 +262,7 @@ def to_c(graph: Graph, name: str, provenance: Provenance) -> CNetwork:
         "calls": calls,
         "kernels": kernels,
         "arrays": writer.arrays,
+        "float_io": float_io,
     }
     templates = {
         f"{name}.h": "network.h.j2",

@@ -17,7 +17,7 @@ import edgecnn
 from edgecnn.errors import OutputError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
-from edgecnn.parity import Artifact, ParityReport, random_feeds, verify
+from edgecnn.parity import Artifact, ParityReport, draw_feeds, verify
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
@@ -99,6 +99,7 @@ def export(
     board: str | None = None,
     cpu: str | None = None,
     optimize: str = "balanced",
+    float_io: bool = False,
     evidence: Evidence | None = None,
     source_tflite: bytes | None = None,
     runners: str | Sequence[str] | None = None,
@@ -111,7 +112,9 @@ def export(
 
     ``directory`` is made if need be; files of an earlier export there are replaced, anything
     else is left alone. ``name`` is the C name of the network (the graph's own by default);
-    ``board`` is a name of ``edgecnn boards`` or a TOML file. ``source_tflite`` is the int8 file
+    ``board`` is a name of ``edgecnn boards`` or a TOML file. With ``float_io`` the ``.tflite``
+    takes and gives float32 and the C has functions for that beside the int8 ones; outputs that
+    are indices stay int32. ``source_tflite`` is the int8 file
     that the graph was read from: the oracle then runs that, so that the proof spans both ends.
     ``step`` is told what begins.
 
@@ -125,14 +128,14 @@ def export(
     chosen_name = check_name(name or graph.name)
     graph = graph.replace(name=chosen_name)
     target = _target(board, cpu, optimize)
-    tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}")
+    tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)
     with _staging(Path(directory)) as folder:
         step("writing C and .tflite")
-        network = to_c(graph, chosen_name, provenance)
+        network = to_c(graph, chosen_name, provenance, float_io=float_io)
         _write(folder, {**network.files, f"{chosen_name}.tflite": tflite})
-        artifact = Artifact(graph, tflite, chosen_name, folder)
+        artifact = Artifact(graph, tflite, chosen_name, folder, float_io=float_io)
         written = _Written(network, tflite, artifact)
         step("verifying every tensor on every runner")
         parity = _verify(written, source_tflite, runners, samples, seed)
@@ -160,11 +163,13 @@ def export(
                 layer_errors=errors,
                 fits=fits,
                 board=None if target is None else target.name,
+                float_io=float_io,
             )
         )
         _write(folder, {"report.html": page})
         facts = manifest.describe(graph, chosen_name, network, provenance, folder)
         facts |= {"optimize": optimize, "cpu": cpu, "board": board and Path(board).stem}
+        facts |= {"float_io": float_io}
         _write(folder, {manifest.FILE: json.dumps(facts, indent=2) + "\n"})
         files = tuple(sorted(p.name for p in folder.iterdir()))
     return ExportResult(
@@ -201,7 +206,7 @@ def _verify(
 ) -> ParityReport:
     artifact = written.artifact
     reference = None if source is None else replace(artifact, tflite=source)
-    feeds = random_feeds(artifact.graph, samples, seed)
+    feeds = draw_feeds(artifact, samples, seed)
     parity = verify(artifact, select(runners), feeds, reference=reference)
     if not parity.passed:
         raise ParityError(parity.summary(), parity.to_json())

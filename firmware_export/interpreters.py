@@ -29,7 +29,7 @@ class TfliteSession:
     """tflite-runtime or ai-edge-litert with the reference kernels, showing every tensor."""
 
     def __init__(self, artifact: Artifact, module: Any) -> None:
-        self._file = TfliteFile(artifact.tflite, artifact.graph)
+        self._file = TfliteFile(artifact.tflite, artifact.graph, float_io=artifact.float_io)
         try:
             self._interpreter = module.Interpreter(
                 model_content=self._file.showing_all_tensors(),
@@ -59,7 +59,7 @@ class TflmSession:
     """TensorFlow Lite Micro's interpreter, keeping every tensor."""
 
     def __init__(self, artifact: Artifact) -> None:
-        self._file = TfliteFile(artifact.tflite, artifact.graph)
+        self._file = TfliteFile(artifact.tflite, artifact.graph, float_io=artifact.float_io)
         self._interpreter = self._load(self._file.activation_bytes + (1 << 20))
 
     def _load(self, arena: int) -> Any:

@@ -16,6 +16,7 @@ from edgecnn.operators import operator
 from edgecnn.parity import Artifact
 from edgecnn.passes import pipeline
 from firmware_export.c_writer import CNetwork, Provenance
+from firmware_export.tflite_file import takes_floats
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -130,7 +131,7 @@ def open_export(directory: Path) -> Artifact:
     missing = [tensor for tensor in traced if tensor not in graph.tensors]
     if missing or not graph.is_quantized:
         raise ModelFormatError(f"{path} and {FILE} do not belong together")
-    return Artifact(graph, data, name, directory, traced)
+    return Artifact(graph, data, name, directory, traced, takes_floats(data))
 
 
 def _permutations(facts: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:

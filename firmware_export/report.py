@@ -62,7 +62,8 @@ class ReportInput:
     """All that the report shows.
 
     ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
-    ``cycles`` are those of each node on ``cpu``, where the network was profiled.
+    ``cycles`` are those of each node on ``cpu``, where the network was profiled. ``float_io``
+    says that the files take and give float32.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ReportInput:
     board: str | None
     cycles: tuple[int, ...] | None = None
     cpu: str = ""
+    float_io: bool = False
 
 
 def printable(text: str, limit: int = _LONGEST_NAME) -> str:
@@ -88,7 +90,7 @@ def printable(text: str, limit: int = _LONGEST_NAME) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def number(value: int) -> str:
+def number(value: int | float) -> str:
     """Digits in groups of three, with thin spaces."""
     return f"{value:,}".replace(",", _THIN).replace("-", "−")
 

@@ -8,22 +8,37 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import ModelFormatError
-from edgecnn.fixedpoint import dequantize
+from edgecnn.fixedpoint import dequantize, quantize
+from edgecnn.float_io import float_outputs
 from edgecnn.frontends.tflite import parse, tensor_names
 from edgecnn.ir import Array, Graph
 
-#: int8 sample of one input → the array that the file's own input takes.
+#: int8 or float32 sample of one input → the array that the file's own input takes.
 Feeder = Callable[[Array], Array]
+
+
+def takes_floats(data: bytes) -> bool:
+    """Whether the inputs of a file are float32."""
+    subgraph = parse(data).subgraphs[0]
+    return all(_is_float(subgraph.tensors[int(i)]) for i in subgraph.inputs)
+
+
+def _is_float(tensor: Any) -> bool:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return bool(tensor.type == schema.TensorType.FLOAT32)
 
 
 class TfliteFile:
     """A file and the graph that was read from it, matched by tensor names.
 
-    Where the file begins in float or uint8 (a QUANTIZE follows), the int8 samples of the graph
-    are turned into the values that this QUANTIZE maps back to exactly them.
+    Where the file begins in float or uint8 (a QUANTIZE follows), int8 samples are turned into
+    the values that this QUANTIZE maps back to exactly them. Float samples go in as they are
+    where the file begins in float, and else as what QUANTIZE makes of them. With ``float_io``
+    the float outputs of the file are shown, as far as it has them.
     """
 
-    def __init__(self, data: bytes, graph: Graph) -> None:
+    def __init__(self, data: bytes, graph: Graph, *, float_io: bool = False) -> None:
         self.data = data
         self.graph = graph
         self.model = parse(data)
@@ -34,6 +49,9 @@ class TfliteFile:
         if missing:
             raise ModelFormatError(f"the TFLite file has no tensor '{missing[0]}'")
         self._feeders = [self._feeder(int(i)) for i in self._subgraph.inputs]
+        self._shapes = {name: graph.tensors[name].shape for name in self.tensors}
+        if float_io:
+            self._show_float_outputs()
 
     @property
     def activation_bytes(self) -> int:
@@ -49,7 +67,7 @@ class TfliteFile:
         """How one input of the file is fed: itself, or through the QUANTIZE that follows it."""
         names = {i: n for n, i in self.tensors.items()}
         if names.get(outer) in self.graph.inputs:
-            return outer, names[outer], lambda x: x
+            return outer, names[outer], self._quantize(names[outer])
         for op in self._subgraph.operators:
             inner = names.get(int(op.outputs[0]), "")
             if int(op.inputs[0]) == outer and inner in self.graph.inputs:
@@ -59,14 +77,25 @@ class TfliteFile:
     def _inverse_of_quantize(self, outer: int, inner: str) -> Feeder:
         """int8 values to the float or uint8 values that a QUANTIZE turns back into them."""
         tensor = self.graph.tensors[inner]
-        if self._subgraph.tensors[outer].type == self._float_type():
-            return lambda x: dequantize(x, tensor.scale, tensor.zero_point)
-        return lambda x: (x.astype(np.int16) + 128).astype(np.uint8)
+        if _is_float(self._subgraph.tensors[outer]):
+            return lambda x: (
+                x if x.dtype == np.float32 else dequantize(x, tensor.scale, tensor.zero_point)
+            )
+        to_int8 = self._quantize(inner)
+        return lambda x: (to_int8(x).astype(np.int16) + 128).astype(np.uint8)
 
-    def _float_type(self) -> int:
-        from ai_edge_litert import schema_py_generated as schema
+    def _quantize(self, name: str) -> Feeder:
+        """Float samples of an int8 input as QUANTIZE would turn them into int8."""
+        tensor = self.graph.tensors[name]
+        return lambda x: x if x.dtype == np.int8 else quantize(x, tensor.scale, tensor.zero_point)
 
-        return int(schema.TensorType.FLOAT32)
+    def _show_float_outputs(self) -> None:
+        """Add the float tensors behind int8 outputs to what is shown."""
+        names = float_outputs(self.graph)
+        for name, outer in zip(self.graph.outputs, self._subgraph.outputs, strict=True):
+            if name in names and _is_float(self._subgraph.tensors[int(outer)]):
+                self.tensors[names[name]] = int(outer)
+                self._shapes[names[name]] = self.graph.tensors[name].shape
 
     def inputs(self, feeds: Mapping[str, Array], sample: int) -> list[tuple[int, Array]]:
         """(tensor index, array) of each input of the file, in its order, for one sample."""
@@ -94,8 +123,6 @@ class TfliteFile:
     def collect(self, samples: list[dict[str, Array]]) -> dict[str, Array]:
         """Stack the tensors of samples, in the graph's shapes."""
         return {
-            name: np.stack([s[name] for s in samples]).reshape(
-                len(samples), *self.graph.tensors[name].shape
-            )
+            name: np.stack([s[name] for s in samples]).reshape(len(samples), *self._shapes[name])
             for name in samples[0]
         }

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.float_io import float_name, float_outputs
 from edgecnn.ir import Array, Graph, Node, QuantParams, Tensor
 from edgecnn.windows import Window, tflite_padding
 from firmware_export.exporters import exporter
@@ -20,13 +21,18 @@ SCHEMA_VERSION = 3
 
 
 class TfliteWriter:
-    """A TFLite model under construction; exporters of operators append to it."""
+    """A TFLite model under construction; exporters of operators append to it.
 
-    def __init__(self, graph: Graph, description: str) -> None:
+    With ``float_io`` the file takes and gives float32: each input ends in a QUANTIZE and each
+    int8 output in a DEQUANTIZE, as TFLite's converter writes them.
+    """
+
+    def __init__(self, graph: Graph, description: str, *, float_io: bool = False) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
         self.schema = schema
         self.graph = graph
+        self._float_io = float_io
         self._tensors: dict[str, int] = {}
         self._auxiliary: set[str] = set()
         self._codes: dict[tuple[int, int], int] = {}
@@ -203,16 +209,41 @@ class TfliteWriter:
         """Write every node and return the file."""
         import flatbuffers
 
-        inputs = [self.tensor(name) for name in self.graph.inputs]
+        enter = self._float_input if self._float_io else self.tensor
+        inputs = [enter(name) for name in self.graph.inputs]
         for node in self.graph.nodes:
             exporter(node.op).write_tflite(node, self.graph, self)
+        ends = self._write_float_outputs() if self._float_io else {}
+        outputs = [ends[n] if n in ends else self.tensor(n) for n in self.graph.outputs]
         self.subgraph.inputs = np.array(inputs, np.int32)
-        self.subgraph.outputs = np.array([self.tensor(n) for n in self.graph.outputs], np.int32)
+        self.subgraph.outputs = np.array(outputs, np.int32)
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(self.model.Pack(builder), IDENTIFIER)
         return bytes(builder.Output())
 
+    def _float_tensor(self, name: str) -> int:
+        """Append the float tensor outside of an input or output of the graph."""
+        return self.add(Tensor(float_name(self.graph, name), self.graph.tensors[name].shape))
 
-def to_tflite(graph: Graph, description: str = "edgecnn") -> bytes:
-    """Encode an int8 graph as a ``.tflite`` file. The same graph gives the same bytes."""
-    return TfliteWriter(graph, description).finish()
+    def _float_input(self, name: str) -> int:
+        """Write the QUANTIZE of an input; return the index of the float tensor before it."""
+        outside, inside = self._float_tensor(name), self.tensor(name)
+        self.operator("QUANTIZE", 1, [outside], [inside], self.schema.QuantizeOptionsT())
+        return outside
+
+    def _write_float_outputs(self) -> dict[str, int]:
+        """Write the DEQUANTIZE of each int8 output; return the float tensors behind them."""
+        ends = {}
+        for name in float_outputs(self.graph):
+            ends[name] = self._float_tensor(name)
+            options = self.schema.DequantizeOptionsT()
+            self.operator("DEQUANTIZE", 2, [self.tensor(name)], [ends[name]], options)
+        return ends
+
+
+def to_tflite(graph: Graph, description: str = "edgecnn", *, float_io: bool = False) -> bytes:
+    """Encode an int8 graph as a ``.tflite`` file. The same graph gives the same bytes.
+
+    With ``float_io`` the file takes and gives float32 (indices stay int32).
+    """
+    return TfliteWriter(graph, description, float_io=float_io).finish()

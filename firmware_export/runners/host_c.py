@@ -8,14 +8,16 @@ import itertools
 import os
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgecnn.errors import InvariantError
-from edgecnn.ir import Array
+from edgecnn.float_io import float_outputs
+from edgecnn.ir import Array, Tensor
 from edgecnn.operators import Dialect
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import environment
@@ -46,27 +48,51 @@ class _Arena:
             raise InvariantError("the generated C wrote outside its arena")
 
 
-class HostCSession:
-    """Generated C, compiled and loaded. With ``trace`` it shows every tensor."""
+@dataclass(frozen=True)
+class _Port:
+    """An input or output as the host sees it.
 
-    def __init__(self, artifact: Artifact, *, trace: bool) -> None:
+    ``number`` is that of the tensor inside, which has ``traced_bytes``.
+    """
+
+    tensor: Tensor
+    number: int
+    traced_bytes: int
+    is_float: bool
+
+    @property
+    def bytes(self) -> int:
+        return self.tensor.nbytes
+
+
+class HostCSession:
+    """Generated C, compiled and loaded. With ``trace`` it shows every tensor.
+
+    With ``float_io`` it is run through its float functions, else in int8.
+    """
+
+    def __init__(self, artifact: Artifact, *, trace: bool, float_io: bool = False) -> None:
         assert artifact.c_directory is not None
         self._graph = graph = artifact.graph
         self._names = artifact.c_tensors or tuple(graph.activations())
         sizes = [graph.tensors[n].nbytes for n in self._names]
         self._offsets = [0, *np.cumsum(sizes).tolist()]
         self._trace = trace
+        self._ends = float_outputs(graph) if float_io else {}
+        self._inputs = [self._port(name, float_io) for name in graph.inputs]
+        self._outputs = [self._port(name, name in self._ends) for name in graph.outputs]
+        self._float_io = float_io
         self._library = self._compile(artifact.c_directory, artifact.name)
         self._arena_size = int(self._library.edgecnn_host_arena_size())
 
-    def _compile(self, directory: Path, name: str) -> Any:
-        def ports(names: tuple[str, ...]) -> list[dict[str, Any]]:
-            several = len(names) > 1
-            return [
-                {"suffix": f"_{i}" if several else "", "size": self._graph.tensors[n].nbytes}
-                for i, n in enumerate(names)
-            ]
+    def _port(self, name: str, is_float: bool) -> _Port:
+        tensor = self._graph.tensors[name]
+        if is_float:
+            outside = self._ends.get(name, name)
+            tensor = Tensor(outside, tensor.shape)
+        return _Port(tensor, self._names.index(name), self._graph.tensors[name].nbytes, is_float)
 
+    def _compile(self, directory: Path, name: str) -> Any:
         source = (
             environment()
             .get_template("host.c.j2")
@@ -76,8 +102,9 @@ class HostCSession:
                 trace=self._trace,
                 offsets=self._offsets,
                 stride=self._offsets[-1],
-                inputs=ports(self._graph.inputs),
-                outputs=ports(self._graph.outputs),
+                inputs=_numbered(self._inputs),
+                outputs=_numbered(self._outputs),
+                float_io=self._float_io,
             )
         )
         build = tempfile.TemporaryDirectory(prefix="edgecnn-")
@@ -100,13 +127,12 @@ class HostCSession:
         """Compute samples; see `edgecnn.parity.Session`."""
         count = len(feeds[self._graph.inputs[0]])
         inputs = self._pack(feeds, count)
-        outputs = np.empty((count, self._bytes(self._graph.outputs)), np.int8)
+        outputs = np.empty((count, self._output_bytes()), np.int8)
         trace = np.empty((count, self._offsets[-1]) if self._trace else (0, 0), np.int8)
         self._call(inputs, outputs, trace)
-        tensors = self._unpack(outputs, self._graph.outputs)
+        tensors = _unpack(outputs, [port.tensor for port in self._outputs])
         if self._trace:
-            tensors |= self._unpack(trace, self._names)
-            tensors |= {name: feeds[name] for name in self._graph.inputs}
+            tensors |= _unpack(trace, [self._graph.tensors[name] for name in self._names])
         return tensors
 
     def run_on_all_cores(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -115,7 +141,7 @@ class HostCSession:
             raise InvariantError("a traced network runs on one core only")
         count = len(feeds[self._graph.inputs[0]])
         inputs = self._pack(feeds, count)
-        outputs = np.empty((count, self._bytes(self._graph.outputs)), np.int8)
+        outputs = np.empty((count, self._output_bytes()), np.int8)
         cores = os.cpu_count() or 1
         edges = np.linspace(0, count, cores + 1).astype(int)
         none = np.empty((0, 0), np.int8)
@@ -127,7 +153,7 @@ class HostCSession:
             ]
             for part in parts:
                 part.result()
-        return self._unpack(outputs, self._graph.outputs)
+        return _unpack(outputs, [port.tensor for port in self._outputs])
 
     def _call(self, inputs: Array, outputs: Array, trace: Array) -> None:
         arena = _Arena(self._arena_size)
@@ -138,20 +164,35 @@ class HostCSession:
             raise InvariantError(f"the generated C ended with status {status}")
         arena.check()
 
-    def _bytes(self, names: tuple[str, ...]) -> int:
-        return sum(self._graph.tensors[name].nbytes for name in names)
+    def _output_bytes(self) -> int:
+        return sum(port.bytes for port in self._outputs)
 
     def _pack(self, feeds: Mapping[str, Array], count: int) -> Array:
         rows = [feeds[name].reshape(count, -1) for name in self._graph.inputs]
         return np.ascontiguousarray(np.concatenate(rows, axis=1))
 
-    def _unpack(self, rows: Array, names: tuple[str, ...]) -> dict[str, Array]:
-        tensors = [self._graph.tensors[name] for name in names]
-        edges = itertools.pairwise(itertools.accumulate([0, *(t.nbytes for t in tensors)]))
-        return {
-            t.name: np.ascontiguousarray(rows[:, a:b]).view(t.dtype).reshape(len(rows), *t.shape)
-            for t, (a, b) in zip(tensors, edges, strict=True)
+
+def _numbered(ports: Sequence[_Port]) -> list[dict[str, Any]]:
+    """Ports as the template reads them."""
+    return [
+        {
+            "suffix": f"_{i}" if len(ports) > 1 else "",
+            "number": port.number,
+            "size": port.traced_bytes,
+            "bytes": port.bytes,
+            "is_float": port.is_float,
         }
+        for i, port in enumerate(ports)
+    ]
+
+
+def _unpack(rows: Array, tensors: Sequence[Tensor]) -> dict[str, Array]:
+    """Tensors by name out of rows that hold one sample each."""
+    edges = itertools.pairwise(itertools.accumulate([0, *(t.nbytes for t in tensors)]))
+    return {
+        t.name: np.ascontiguousarray(rows[:, a:b]).view(t.dtype).reshape(len(rows), *t.shape)
+        for t, (a, b) in zip(tensors, edges, strict=True)
+    }
 
 
 class HostCRunner:
@@ -166,7 +207,7 @@ class HostCRunner:
 
     def open(self, artifact: Artifact) -> HostCSession:
         """Compile with a trace of every tensor."""
-        return HostCSession(artifact, trace=True)
+        return HostCSession(artifact, trace=True, float_io=artifact.float_io)
 
 
 RUNNER = HostCRunner()
