@@ -20,6 +20,8 @@ from edgecnn.errors import (
     DataError,
     EdgecnnError,
     FitError,
+    GeneratedCodeError,
+    ModelFormatError,
     ParityError,
     UnsupportedError,
     UserError,
@@ -240,7 +242,7 @@ def verify(
 
     console = Console(as_json=as_json, quiet=quiet)
     chosen = select(runners)
-    with console.working("loading"), _artifact(target) as artifact:
+    with console.working("loading"), _folder_blamed(target), _artifact(target) as artifact:
         if inputs is None:
             feeds = draw_feeds(artifact, samples, seed)
         else:
@@ -256,6 +258,17 @@ def verify(
         show_parity(console, report)
     if not report.passed:
         raise CheckError(report.summary())
+
+
+@contextmanager
+def _folder_blamed(target: str) -> Iterator[None]:
+    """Say that an exported folder is at fault where its C, which we wrote whole, is broken."""
+    try:
+        yield
+    except GeneratedCodeError as error:
+        if not Path(target).is_dir():
+            raise
+        raise ModelFormatError(f"{target} is no sound export any more: {error}") from error
 
 
 @contextmanager
@@ -283,7 +296,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model as for export, or an exported folder.")],
     data: Annotated[Path, typer.Option(help="Labelled data: .npz with x and y.")],
     calibration: Calibration = None,
-    ranges: RangesOption = Ranges.mse,
+    ranges: Annotated[
+        Ranges | None, typer.Option(help="How activation ranges are chosen.", show_default="mse")
+    ] = None,
     input_shape: InputShape = None,
     weights: Weights = None,
     as_json: Json = False,
@@ -295,13 +310,21 @@ def evaluate(
     from firmware_export.scratch import compiled
 
     console = Console(as_json=as_json, quiet=quiet)
-    with console.working("loading"):
+    with console.working("loading"), _folder_blamed(model):
         if Path(model).is_dir():
+            given = {
+                "--calibration": calibration,
+                "--ranges": ranges,
+                "--input-shape": input_shape,
+                "--weights": weights,
+            }
+            _refuse_with_folder(model, [option for option, value in given.items() if value])
             artifact = manifest.open_export(Path(model))
             int8, float_graph = artifact.graph, None
         else:
             graph = _load(model, input_shape, weights)
-            int8, float_graph, _ = _quantize(graph, model, calibration, ranges.value, console)
+            how = (ranges or Ranges.mse).value
+            int8, float_graph, _ = _quantize(graph, model, calibration, how, console)
             artifact = None
         x, y = _labelled(float_graph or int8, data)
         console.step("compiling for this machine")
@@ -310,6 +333,15 @@ def evaluate(
             accuracy = measure(int8, session.run_on_all_cores, x, y, float_graph=float_graph)
     if not console.json(accuracy.to_json()):
         show_accuracy(console, accuracy)
+
+
+def _refuse_with_folder(folder: str, options: list[str]) -> None:
+    """Raise `UserError` for options that say how to read a model, where there is none to read."""
+    if options:
+        raise UserError(
+            f"{options[0]} says how to read or quantize a model; {folder} is an exported folder, "
+            f"whose network is int8 already: leave {options[0]} out, or name the model"
+        )
 
 
 @app.command()

@@ -10,6 +10,7 @@
     │   ├── ParityError                two runners disagree
     │   └── FitError                   the network does not fit the board
     └── InvariantError             70  a graph, a plan or a runner broke a rule of ours
+        └── GeneratedCodeError         C that does not compile, or does not end as it must
 
 An exit status belongs to the class, so a caller needs no table of its own.
 """
@@ -65,6 +66,10 @@ class FitError(CheckError):
 
 class InvariantError(EdgecnnError):
     """A rule that edgecnn keeps by itself was broken."""
+
+
+class GeneratedCodeError(InvariantError):
+    """Generated C does not compile, or does not end as it must."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.errors import InvariantError, UserError
+from edgecnn.errors import GeneratedCodeError, UserError
 
 #: What generated C must compile with, anywhere.
 STRICT_FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
@@ -52,10 +52,11 @@ def native_flag(compiler: Sequence[str]) -> str:
 
 
 def compile_c(compiler: Sequence[str], arguments: Sequence[str], directory: Path) -> None:
-    """Run a compiler in a directory; raise `InvariantError` with its first complaint."""
+    """Run a compiler in a directory; raise `GeneratedCodeError` with its first complaint."""
     result = subprocess.run(
         [*compiler, *arguments], cwd=directory, capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
-        raise InvariantError(f"the generated C does not compile with {compiler[0]}: {lines[0]}")
+        called = "zig cc" if "ziglang" in compiler else compiler[0]
+        raise GeneratedCodeError(f"the generated C does not compile with {called}: {lines[0]}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import InvariantError
+from edgecnn.errors import GeneratedCodeError, InvariantError
 from edgecnn.float_io import float_outputs
 from edgecnn.ir import Array, Tensor
 from edgecnn.operators import Dialect
@@ -42,10 +42,10 @@ class _Arena:
         self.address = self._memory.ctypes.data + self._start
 
     def check(self) -> None:
-        """Raise `InvariantError` if a byte around the arena was written."""
+        """Raise `GeneratedCodeError` if a byte around the arena was written."""
         guards = (self._memory[: self._start], self._memory[self._end :])
         if any(np.any(guard != GUARD_VALUE) for guard in guards):
-            raise InvariantError("the generated C wrote outside its arena")
+            raise GeneratedCodeError("the generated C wrote outside its arena")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,11 @@ class HostCSession:
         compile_c(
             compiler, [*FLAGS, native_flag(compiler), include, "host.c", "-o", "host.so"], path
         )
-        library = ctypes.CDLL(str(path / "host.so"))
+        try:
+            library = ctypes.CDLL(str(path / "host.so"))
+        except OSError as error:  # a function that is called and nowhere defined
+            reason = str(error).rpartition(": ")[2]
+            raise GeneratedCodeError(f"the generated C cannot be loaded: {reason}") from error
         pointer = ctypes.c_void_p
         library.edgecnn_host_run.argtypes = [pointer, ctypes.c_size_t, pointer, pointer, pointer]
         library.edgecnn_host_run.restype = ctypes.c_int
@@ -161,7 +165,7 @@ class HostCSession:
             arena.address, len(inputs), inputs.ctypes.data, outputs.ctypes.data, trace.ctypes.data
         )
         if status != 0:
-            raise InvariantError(f"the generated C ended with status {status}")
+            raise GeneratedCodeError(f"the generated C ended with status {status}")
         arena.check()
 
     def _output_bytes(self) -> int:
