@@ -37,6 +37,11 @@ class Dialect(enum.Enum):
     LITERT = "litert"
 
 
+def in_both(difference: str) -> dict[Dialect, str]:
+    """A difference that tflite-runtime and LiteRT have in common."""
+    return dict.fromkeys((Dialect.TFLITE, Dialect.LITERT), difference)
+
+
 class OutputRange(enum.Enum):
     """Where the scale and zero point of an operator's output come from."""
 
@@ -64,6 +69,9 @@ class Operator(Generic[A, P]):
     fuses_activation: ClassVar[bool] = False
     #: The output holds the bytes of the input, in the same order: no code, no memory.
     is_view: ClassVar[bool] = False
+
+    #: What another runtime does otherwise than TFLite Micro, where `lower` depends on the dialect.
+    differences: ClassVar[Mapping[Dialect, str]] = {}
 
     #: Type of the outputs in an int8 graph: int8 with a scale, or plain int32 (indices).
     output_dtype: ClassVar[str] = INT8

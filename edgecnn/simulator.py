@@ -6,6 +6,7 @@ Both take and give whole batches, and keep every intermediate tensor if asked.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,27 @@ Values = dict[str, Array]
 def lower_all(graph: Graph, dialect: Dialect = Dialect.TFLM) -> tuple[Any, ...]:
     """The integer parameters of every node of an int8 graph, in execution order."""
     return tuple(operator(node.op).lower(node, graph, dialect) for node in graph.nodes)
+
+
+def differing_operators(graph: Graph, dialect: Dialect) -> list[str]:
+    """Operators of an int8 graph that a dialect lowers to other integers than TFLite Micro's."""
+    pairs = zip(lower_all(graph), lower_all(graph, dialect), strict=True)
+    found = [not _same(ours, theirs) for ours, theirs in pairs]
+    names = [node.op for node, differs in zip(graph.nodes, found, strict=True) if differs]
+    return list(dict.fromkeys(names))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two lowered parameters are equal, arrays and all."""
+    if dataclasses.is_dataclass(a):
+        return type(a) is type(b) and _same(vars(a), vars(b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(value, b[key]) for key, value in a.items())
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a is not None and b is not None and np.array_equal(a, b)
+    return bool(a == b)
 
 
 def runs_in_batches(graph: Graph) -> bool:

@@ -14,9 +14,10 @@ from typing import Any
 
 from edgecnn.evaluate import Accuracy
 from edgecnn.ir import Graph, Node
-from edgecnn.operators import operator
+from edgecnn.operators import Dialect, operator
 from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
+from edgecnn.simulator import differing_operators
 from firmware_export.boards import (
     STACK_ALLOWANCE_BYTES,
     STARTUP_ALLOWANCE_BYTES,
@@ -32,6 +33,7 @@ from firmware_export.report_figures import (
     memory_map,
     sqnr_chart,
 )
+from firmware_export.runners import all_runners
 
 #: Thin and unbreakable, so that a number stays one word.
 _THIN = "\u202f"
@@ -48,12 +50,6 @@ _RUNNERS = {
     "cortex-m4": "generated C on an emulated Cortex-M4",
     "cortex-m7": "generated C on an emulated Cortex-M7",
     "cortex-m33": "generated C on an emulated Cortex-M33",
-}
-_KNOWN_DIFFERENCES = {
-    "tflite": "its FULLY_CONNECTED multiplies input and weight scale in float32, TensorFlow Lite "
-    "Micro's in double",
-    "litert": "its reference kernels requantize with one rounding where TensorFlow Lite Micro "
-    "rounds twice",
 }
 
 
@@ -222,15 +218,25 @@ def _first_mismatch(result: RunnerResult) -> str:
     return f"{printable(first.tensor)} [{index}]: {values}"
 
 
-def _note(result: RunnerResult) -> str:
+def _known_differences(graph: Graph, dialect: Dialect) -> str:
+    """What a runtime does otherwise than TFLite Micro in the operators that a network has."""
+    ops: dict[str, list[str]] = {}
+    for op in differing_operators(graph, dialect):
+        what = operator(op).differences.get(dialect, "its arithmetic differs")
+        ops.setdefault(what, []).append(op)
+    return "; ".join(f"in {', '.join(names)} {what}" for what, names in ops.items())
+
+
+def _note(result: RunnerResult, graph: Graph) -> str:
     if not result.available or result.rejected:
         return printable(result.reason, 300)
     if not result.known_differences:
         return ""
     count = number(result.known_differences)
     verb = "value differs" if result.known_differences == 1 else "values differ"
-    why = _KNOWN_DIFFERENCES.get(result.name, "its arithmetic is known to differ")
-    return f"{count} {verb} from the reference exactly as predicted: {why}"
+    known = all_runners()
+    why = _known_differences(graph, known[result.name].dialect) if result.name in known else ""
+    return f"{count} {verb} from the reference exactly as predicted" + (f": {why}" if why else "")
 
 
 def _state(result: RunnerResult) -> str:
@@ -241,7 +247,7 @@ def _state(result: RunnerResult) -> str:
     return "fail" if result.mismatches else "pass"
 
 
-def _runners(report: ParityReport) -> list[_RunnerRow]:
+def _runners(report: ParityReport, graph: Graph) -> list[_RunnerRow]:
     rows = []
     for result in report.runners:
         state = _state(result)
@@ -252,7 +258,7 @@ def _runners(report: ParityReport) -> list[_RunnerRow]:
                 result.name == report.reference,
                 state,
                 _first_mismatch(result),
-                _note(result),
+                _note(result, graph),
             )
         )
     return rows
@@ -320,7 +326,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
     from markupsafe import Markup
 
     names = _display_names(data)
-    layers, runners, boards = _layers(data), _runners(data.parity), _boards(data)
+    layers, runners, boards = _layers(data), _runners(data.parity, data.graph), _boards(data)
     errors = data.layer_errors
     target = data.fits.get(data.board) if data.board is not None else None
     return {

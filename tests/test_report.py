@@ -8,17 +8,26 @@ import math
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from edgecnn.evaluate import Accuracy
 from edgecnn.ir import INT8, Graph, Node, QuantParams, Tensor
+from edgecnn.operators import Dialect, operators
+from edgecnn.ops.fully_connected import FullyConnectedAttributes
+from edgecnn.ops.max_pool2d import MaxPool2DAttributes
+from edgecnn.ops.sum import SumAttributes
 from edgecnn.parity import Mismatch, ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
+from edgecnn.simulator import differing_operators
 from firmware_export.boards import Board, all_boards, fit
 from firmware_export.memory.lifetimes import buffers
 from firmware_export.memory.planner import plan
 from firmware_export.report import ReportInput, number, printable, render
 from firmware_export.report_figures import decibels, usage
+from tests.conftest import REPOSITORY
+from tests.ops.case_table import Case, Constant, Value, build
+from tests.test_generated_c import every_case
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -95,6 +104,38 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> str:
     return render(report_input())
+
+
+def test_known_differences_name_the_operators_that_the_network_has() -> None:
+    weights = Constant(np.ones((2, 4), np.int8), (0.01,), axis=0)
+    graph = build(
+        [
+            Case("a", "max_pool2d", [Value((1, 4, 4, 3))], MaxPool2DAttributes((2, 2))),
+            Case("b", "sum", [Value((1, 4, 4, 3))], SumAttributes((1, 2), True)),
+            Case(
+                "c", "fully_connected", [Value((1, 4)), weights, None], FullyConnectedAttributes()
+            ),
+        ]
+    )
+    data = dataclasses.replace(report_input(), graph=graph, layer_errors=None)
+    data = dataclasses.replace(data, plan=plan(buffers(graph, {})))
+    text = Page(render(data)).text
+    assert (
+        "5 values differ from the reference exactly as predicted: in sum it reads the bytes as "
+        "unsigned; in fully_connected it rounds once, not twice"
+    ) in text
+
+
+def test_operators_say_how_runtimes_differ_and_readme_names_them() -> None:
+    """Of all named cases, what a dialect lowers otherwise says how."""
+    graph = every_case()
+    known = {name: op.differences for name, op in operators().items() if op.differences}
+    for dialect in (Dialect.TFLITE, Dialect.LITERT):
+        assert set(differing_operators(graph, dialect)) <= set(known)
+        assert all(dialect in differences for differences in known.values())
+    section = (REPOSITORY / "README.md").read_text().partition("## What equal means")[2]
+    named = section.partition("\n## ")[0]
+    assert [name for name in known if f"`{name}`" not in named] == []
 
 
 def test_the_page_shows_what_was_measured(page: str) -> None:

@@ -5,8 +5,9 @@ Inputs: (…, K) of any rank, read as (rows, K); weights (O, K); bias (O) or abs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,6 +72,10 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
 
     attributes = FullyConnectedAttributes
     summary = "with or without bias, input of any rank"
+    differences: ClassVar[Mapping[Dialect, str]] = {
+        Dialect.TFLITE: "it multiplies input and weight scale in float32, not in double",
+        Dialect.LITERT: "it rounds once, not twice",
+    }
     fuses_activation = True
     weights_axis = 0
     per_channel = True

@@ -35,7 +35,7 @@ from edgecnn.fixedpoint16 import (
     table_tanh,
 )
 from edgecnn.ir import Array, Attributes, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator
+from edgecnn.operators import Dialect, Operator, in_both
 
 GATES = ("input", "forget", "cell", "output")
 
@@ -151,6 +151,7 @@ class Lstm(Operator[LstmAttributes, LstmParams]):
 
     attributes = LstmAttributes
     summary = "one direction, state zero at each start; no peepholes, projection or layer norm"
+    differences = in_both("it multiplies the scales in float32, not in double")
     weights_axis = 0
     per_channel = True
     weight_biases = {1: 3, 2: None}  # noqa: RUF012 - a class constant, as in the base

@@ -17,7 +17,7 @@ from edgecnn.binary_operator import (
 )
 from edgecnn.fixedpoint import quantize_multiplier, requantize, scaling_overflows
 from edgecnn.ir import Array, Graph, Node
-from edgecnn.operators import Dialect, activation_limits
+from edgecnn.operators import Dialect, activation_limits, in_both
 
 #: Largest magnitude of a product of two int8 values less their zero points.
 MAX_PRODUCT = MAX_OFFSET_INPUT**2
@@ -44,6 +44,7 @@ class Mul(BinaryOperator[MulAttributes, MulParams]):
 
     attributes = MulAttributes
     summary = "with broadcasting; one operand may be constant"
+    differences = in_both("it multiplies the scales in float32, not in double")
     fuses_activation = True
 
     def function(self, a: Array, b: Array) -> Array:

@@ -16,7 +16,7 @@ from edgecnn.fixedpoint import (
     scaling_overflows,
 )
 from edgecnn.ir import Array, Attributes, Graph, Node
-from edgecnn.operators import Dialect
+from edgecnn.operators import Dialect, in_both
 from edgecnn.ops.mul import MAX_PRODUCT
 
 MAX_RANK = 4
@@ -37,6 +37,7 @@ class Prelu(BinaryOperator[Attributes, PreluParams]):
     """PReLU; operand 0 is the input, operand 1 the slope."""
 
     summary = "slopes of any shape that broadcasts to the input's"
+    differences = in_both("it multiplies the scales in float32, not in double")
 
     def function(self, a: Array, b: Array) -> Array:
         return np.where(a >= 0, a, a * b)

@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.accumulate import MAX_OFFSET_INPUT
 from edgecnn.fixedpoint import INT8_MAX, quantize_multiplier, requantize, scaling_overflows
 from edgecnn.ir import Array, Attributes, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator
+from edgecnn.operators import Dialect, Operator, in_both
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Relu(Operator[Attributes, ReluParams]):
     """ReLU."""
 
     summary = "fused into the layer before it where there is one"
+    differences = in_both("it divides the scales in float32, not in double")
     is_elementwise = True
 
     def infer_shapes(self, attributes: Attributes, shapes: Sequence[Shape]) -> tuple[Shape, ...]:

@@ -17,7 +17,7 @@ from edgecnn.fixedpoint import (
 )
 from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams
 from edgecnn.lookup import float32_table, in_float32
-from edgecnn.operators import Dialect, OutputRange
+from edgecnn.operators import Dialect, OutputRange, in_both
 from edgecnn.table_operator import CODES, TableOperator
 
 #: Integer bits of the scaled input, and fraction bits of the output.
@@ -29,6 +29,7 @@ class Sigmoid(TableOperator[Attributes]):
     """Sigmoid."""
 
     summary = "output scale 1/256, zero point -128"
+    differences = in_both("it fills a table in float32, not in fixed point")
     output_range = OutputRange.FIXED
     fixed_output = QuantParams.per_tensor(1 / 256, -128)
 

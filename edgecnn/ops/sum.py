@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.accumulate import MAX_OFFSET_INPUT
 from edgecnn.fixedpoint import INT32_MAX, quantize_multiplier, requantize, scaling_overflows
 from edgecnn.ir import Array, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator
+from edgecnn.operators import Dialect, Operator, in_both
 from edgecnn.reductions import ReduceAttributes, reduced_shape
 
 MAX_RANK = 4
@@ -45,6 +45,7 @@ class Sum(Operator[SumAttributes, SumParams]):
 
     attributes = SumAttributes
     summary = "over any axes"
+    differences = in_both("it reads the bytes as unsigned")
 
     def infer_shapes(self, attributes: SumAttributes, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         return (reduced_shape(attributes, shapes[0]),)

@@ -23,7 +23,7 @@ from edgecnn.fixedpoint import (
     scaling_overflows,
 )
 from edgecnn.ir import INT16, Array, Attributes, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator
+from edgecnn.operators import Dialect, Operator, in_both
 
 #: TensorFlow Lite Micro wants the bias's scale to be the product of the scales of state and time
 #: weights, up to this.
@@ -83,6 +83,7 @@ class Svdf(Operator[SvdfAttributes, SvdfParams]):
 
     attributes = SvdfAttributes
     summary = "int8 only; one step from a state of zero: no state is kept between runs"
+    differences = in_both("it multiplies the scales in float32, not in double")
     weights_axis = 0
     weight_biases = {1: None, 2: 3}  # noqa: RUF012 - a class constant, as in the base
 

@@ -16,7 +16,7 @@ from edgecnn.fixedpoint import (
 )
 from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams
 from edgecnn.lookup import float32_table, in_float32
-from edgecnn.operators import Dialect, OutputRange
+from edgecnn.operators import Dialect, OutputRange, in_both
 from edgecnn.table_operator import CODES, TableOperator
 
 #: Integer bits of the scaled input, and fraction bits of the output.
@@ -28,6 +28,7 @@ class Tanh(TableOperator[Attributes]):
     """Tanh."""
 
     summary = "output scale 1/128, zero point 0"
+    differences = in_both("it fills a table in float32, not in fixed point")
     output_range = OutputRange.FIXED
     fixed_output = QuantParams.per_tensor(1 / 128, 0)
 
