@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.ir import Node, Shape
-from edgecnn.windows import Window
+from edgecnn.ir import Node
+from edgecnn.pool_operator import PoolParams
 from firmware_export.exporters import CLayer
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -24,25 +24,24 @@ def write_pool(
     writer.operator(code, version, [image], [writer.tensor(node.output)], options)
 
 
-def pool_layer(
-    kernel: str, input_shape: Shape, output_shape: Shape, window: Window, limits: tuple[int, int]
-) -> CLayer:
-    """The call of a pooling kernel; ``limits`` are the clamp of its output."""
+def pool_layer(kernel: str, params: PoolParams) -> CLayer:
+    """The call of a pooling kernel."""
+    p, window = params, params.window
     return CLayer(
         kernel=kernel,
         fields={
-            "input_height": input_shape[1],
-            "input_width": input_shape[2],
-            "channels": input_shape[3],
-            "output_height": output_shape[1],
-            "output_width": output_shape[2],
+            "input_height": p.input_shape[1],
+            "input_width": p.input_shape[2],
+            "channels": p.input_shape[3],
+            "output_height": p.output_shape[1],
+            "output_width": p.output_shape[2],
             "size_height": window.size[0],
             "size_width": window.size[1],
             "stride_height": window.stride[0],
             "stride_width": window.stride[1],
             "pad_top": window.padding[0],
             "pad_left": window.padding[2],
-            "activation_min": limits[0],
-            "activation_max": limits[1],
+            "activation_min": p.activation_min,
+            "activation_max": p.activation_max,
         },
     )

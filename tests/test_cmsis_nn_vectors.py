@@ -18,15 +18,14 @@ from edgecnn.binary_operator import ScaledParams
 from edgecnn.ir import Array
 from edgecnn.operators import operator
 from edgecnn.ops.add import LEFT_SHIFT
-from edgecnn.ops.average_pool2d import AveragePool2DParams
 from edgecnn.ops.conv2d import Conv2DParams
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
 from edgecnn.ops.fully_connected import FullyConnectedParams
 from edgecnn.ops.lstm import LstmParams
-from edgecnn.ops.max_pool2d import MaxPool2DParams
 from edgecnn.ops.pad import PadParams
 from edgecnn.ops.softmax import SoftmaxParams
 from edgecnn.ops.transpose import TransposeParams
+from edgecnn.pool_operator import PoolParams
 from edgecnn.windows import Window
 
 Params = dict[str, Any]
@@ -103,7 +102,7 @@ def _fully_connected(p: Params, a: Arrays) -> Vector:
     return "fully_connected", params, [a["input"].reshape(rows, -1)], a["output_ref"]
 
 
-def _pool(op: str, kind: Any) -> Callable[[Params, Arrays], Vector]:
+def _pool(op: str) -> Callable[[Params, Arrays], Vector]:
     def make(p: Params, a: Arrays) -> Vector:
         size, stride = (p["filter_h"], p["filter_w"]), (p["stride_h"], p["stride_w"])
         image, output = (p["input_h"], p["input_w"]), (p["output_h"], p["output_w"])
@@ -112,7 +111,7 @@ def _pool(op: str, kind: Any) -> Callable[[Params, Arrays], Vector]:
         window = Window(size, stride, (near[0], far[0], near[1], far[1]))
         x = a["input_tensor"].reshape(-1, *image, p["input_c"])
         shapes = (x.shape, (len(x), *output, p["output_c"]))
-        params = kind(*shapes, window, p["activation_min"], p["activation_max"])
+        params = PoolParams(*shapes, window, p["activation_min"], p["activation_max"])
         return op, params, [x], a["output"]
 
     return make
@@ -198,8 +197,8 @@ READERS: tuple[tuple[str, Callable[[Params, Arrays], Vector]], ...] = (
     ("arm_grouped_convolve", _conv2d),
     ("arm_depthwise_conv", _depthwise_conv2d),
     ("arm_fully_connected", _fully_connected),
-    ("arm_avgpool", _pool("average_pool2d", AveragePool2DParams)),
-    ("arm_max_pool", _pool("max_pool2d", MaxPool2DParams)),
+    ("arm_avgpool", _pool("average_pool2d")),
+    ("arm_max_pool", _pool("max_pool2d")),
     ("arm_elementwise_add", _add),
     ("arm_pad", _pad),
     ("arm_softmax", _softmax),

@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgecnn.fixedpoint import divide_round_half_away, saturate_int8
-from edgecnn.ir import Array, Attributes, Graph, Node, Shape
-from edgecnn.operators import (
-    Dialect,
-    Operator,
-    OutputRange,
-    activation_limits,
-    apply_activation,
-)
-from edgecnn.pooling import pooling_problem
-from edgecnn.windows import (
-    Padding,
-    Pair,
-    Window,
-    count_inside,
-    extract,
-    image_output_shape,
-    tflite_padding,
-)
+from edgecnn.ir import Array, Graph, Node
+from edgecnn.operators import apply_activation
+from edgecnn.pool_operator import PoolAttributes, PoolOperator, PoolParams
+from edgecnn.windows import count_inside, extract, tflite_padding
 
 
-@dataclass(frozen=True)
-class AveragePool2DAttributes(Attributes):
-    """Size and stride are (height, width); padding is (top, bottom, left, right)."""
-
-    size: Pair
-    stride: Pair = (1, 1)
-    padding: Padding = (0, 0, 0, 0)
-    activation: str = "none"
-
-    @property
-    def window(self) -> Window:
-        """The sliding window."""
-        return Window(self.size, self.stride, self.padding)
+class AveragePool2DAttributes(PoolAttributes):
+    """Size, stride, padding and fused activation."""
 
 
-@dataclass(frozen=True)
-class AveragePool2DParams:
-    """Integers of an int8 average pooling."""
-
-    input_shape: Shape
-    output_shape: Shape
-    window: Window
-    activation_min: int
-    activation_max: int
-
-
-class AveragePool2D(Operator[AveragePool2DAttributes, AveragePool2DParams]):
+class AveragePool2D(PoolOperator[AveragePool2DAttributes]):
     """Average pooling."""
 
     attributes = AveragePool2DAttributes
     summary = "any size and stride; padding none or SAME, not counted in the mean"
-    fuses_activation = True
-    output_range = OutputRange.SAME_AS_INPUT
-
-    def infer_shapes(
-        self, attributes: AveragePool2DAttributes, shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        return (image_output_shape(shapes[0], attributes.window, shapes[0][3]),)
 
     def evaluate_float(
         self, attributes: AveragePool2DAttributes, inputs: Sequence[Array | None]
@@ -76,17 +32,7 @@ class AveragePool2D(Operator[AveragePool2DAttributes, AveragePool2DParams]):
         y = extract(x, attributes.window, 0.0).sum(axis=(3, 4)) / count.astype(np.float32)
         return (apply_activation(attributes.activation, y),)
 
-    def lower(self, node: Node, graph: Graph, dialect: Dialect) -> AveragePool2DParams:
-        a = node.attributes
-        assert isinstance(a, AveragePool2DAttributes)
-        output = graph.tensors[node.output]
-        low, high = activation_limits(a.activation, output.scale, output.zero_point)
-        input_shape = graph.tensors[node.inputs[0]].shape
-        return AveragePool2DParams(input_shape, output.shape, a.window, low, high)
-
-    def evaluate_int(
-        self, params: AveragePool2DParams, inputs: Sequence[Array]
-    ) -> tuple[Array, ...]:
+    def evaluate_int(self, params: PoolParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         x = inputs[0].astype(np.int64)
         count = count_inside(params.window, (x.shape[1], x.shape[2]))[None, :, :, None]
         total = extract(x, params.window, 0).sum(axis=(3, 4))
@@ -102,7 +48,7 @@ class AveragePool2D(Operator[AveragePool2DAttributes, AveragePool2DParams]):
                 f"padding {a.padding} (top, bottom, left, right) that the mean does not count "
                 "is neither none nor TFLite's SAME"
             )
-        return pooling_problem(node, graph, a.window)
+        return super().unsupported(node, graph)
 
 
 OPERATOR = AveragePool2D()

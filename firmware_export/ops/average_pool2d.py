@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
-from edgecnn.ops.average_pool2d import AveragePool2DParams
+from edgecnn.pool_operator import PoolParams
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.pool_layer import pool_layer, write_pool
 from firmware_export.tflite_writer import TfliteWriter
 
 
-class AveragePool2DExporter(Exporter[AveragePool2DParams]):
+class AveragePool2DExporter(Exporter[PoolParams]):
     """Writes average_pool2d."""
 
     version = 2
@@ -17,10 +17,8 @@ class AveragePool2DExporter(Exporter[AveragePool2DParams]):
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         write_pool(node, writer, "AVERAGE_POOL_2D", self.version)
 
-    def layer(self, node: Node, graph: Graph, params: AveragePool2DParams) -> CLayer:
-        p = params
-        limits = (p.activation_min, p.activation_max)
-        return pool_layer("average_pool2d", p.input_shape, p.output_shape, p.window, limits)
+    def layer(self, node: Node, graph: Graph, params: PoolParams) -> CLayer:
+        return pool_layer("average_pool2d", params)
 
 
 EXPORTER = AveragePool2DExporter()
