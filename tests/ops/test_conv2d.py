@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.ops.conv2d import Conv2DAttributes, window_of
+from edgecnn.convolution_operator import window_of
+from edgecnn.ops.conv2d import Conv2DAttributes
 from edgecnn.windows import same_padding
 from tests.ops.case_table import (
     ACTIVATIONS,
@@ -83,7 +84,9 @@ def random_conv(rng: Rng, name: str) -> Case:
     t, b, left, right = (int(n) for n in rng.integers(0, 4, 4))
     same = same_padding((height, width), size, stride, dilation)
     padding = draw(rng, ((0, 0, 0, 0), same, (t, b, left, right)))
-    attributes = Conv2DAttributes(stride, padding, dilation, groups, draw(rng, ACTIVATIONS))
+    attributes = Conv2DAttributes(
+        stride, padding, dilation, groups, activation=draw(rng, ACTIVATIONS)
+    )
     if min(window_of(attributes, weights).output_size(height, width)) < 1:
         return random_conv(rng, name)
     per_channel, bias = bool(rng.random() < 0.8), bool(rng.random() < 0.8)

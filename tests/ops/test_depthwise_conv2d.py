@@ -82,7 +82,9 @@ def random_depthwise(rng: Rng, name: str) -> Case:
         per_channel=bool(rng.random() < 0.8),
         bias=bool(rng.random() < 0.8),
     )
-    attributes = DepthwiseConv2DAttributes(stride, padding, dilation, draw(rng, ACTIVATIONS))
+    attributes = DepthwiseConv2DAttributes(
+        stride, padding, dilation, activation=draw(rng, ACTIVATIONS)
+    )
     return Case(name, "depthwise_conv2d", inputs, attributes, output)
 
 

@@ -1,0 +1,60 @@
+"""What the exporters of convolution and depthwise convolution have in common."""
+
+from __future__ import annotations
+
+from edgecnn.convolution_operator import ConvolutionAttributes, ConvolutionParams, window_of
+from edgecnn.ir import Node
+from firmware_export.exporters import CArray, FieldValue
+from firmware_export.tflite_writer import TfliteWriter
+
+
+def write_convolution(
+    node: Node, writer: TfliteWriter, code: str, version: int, options: object
+) -> None:
+    """Append CONV_2D or DEPTHWISE_CONV_2D; ``options`` get all that both have."""
+    a = node.attributes
+    assert isinstance(a, ConvolutionAttributes)
+    window = window_of(a, writer.graph.tensors[node.inputs[1]].shape)
+    image, padding = writer.windowed_input(node.inputs[0], window)
+    values = {
+        "padding": padding,
+        "strideH": a.stride[0],
+        "strideW": a.stride[1],
+        "dilationHFactor": a.dilation[0],
+        "dilationWFactor": a.dilation[1],
+        "fusedActivationFunction": writer.activation(a.activation),
+    }
+    for name, value in values.items():
+        setattr(options, name, value)
+    inputs = [image, writer.tensor(node.inputs[1]), writer.bias(node)]
+    writer.operator(code, version, inputs, [writer.tensor(node.output)], options)
+
+
+def convolution_fields(
+    params: ConvolutionParams, weights_layout: str, channels: str
+) -> dict[str, FieldValue]:
+    """The fields that the kernels of both have; ``channels`` is what their layout is called."""
+    p = params
+    return {
+        "weights": CArray(p.weights, weights_layout),
+        "bias": CArray(p.bias, channels),
+        "multiplier": CArray(p.multiplier, channels),
+        "shift": CArray(p.shift.astype("int8"), channels),
+        "input_height": p.input_shape[1],
+        "input_width": p.input_shape[2],
+        "input_channels": p.input_shape[3],
+        "output_height": p.output_shape[1],
+        "output_width": p.output_shape[2],
+        "kernel_height": p.weights.shape[1],
+        "kernel_width": p.weights.shape[2],
+        "stride_height": p.stride[0],
+        "stride_width": p.stride[1],
+        "pad_top": p.padding[0],
+        "pad_left": p.padding[2],
+        "dilation_height": p.dilation[0],
+        "dilation_width": p.dilation[1],
+        "input_zero_point": p.input_zero_point,
+        "output_zero_point": p.output_zero_point,
+        "activation_min": p.activation_min,
+        "activation_max": p.activation_max,
+    }
