@@ -9,20 +9,17 @@ import numpy as np
 
 from edgecnn.accumulate import MAX_OFFSET_INPUT
 from edgecnn.fixedpoint import INT32_MAX, quantize_multiplier, requantize, scaling_overflows
-from edgecnn.ir import Array, Attributes, Graph, Node, Shape
+from edgecnn.ir import Array, Graph, Node, Shape
 from edgecnn.operators import Dialect, Operator
+from edgecnn.reductions import ReduceAttributes, reduced_shape
 
 MAX_RANK = 4
 #: Values whose sum, less as many zero points, is sure to fit int32.
 MAX_SUMMED = INT32_MAX // MAX_OFFSET_INPUT
 
 
-@dataclass(frozen=True)
-class MeanAttributes(Attributes):
+class MeanAttributes(ReduceAttributes):
     """Axes are non-negative and ascending."""
-
-    axes: tuple[int, ...]
-    keep_dims: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +56,7 @@ class Mean(Operator[MeanAttributes, MeanParams]):
     def infer_shapes(
         self, attributes: MeanAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:
-        axes = set(attributes.axes)
-        if not axes <= set(range(len(shapes[0]))):
-            raise ValueError(f"it has no axes {attributes.axes}")
-        if attributes.keep_dims:
-            return (tuple(1 if i in axes else n for i, n in enumerate(shapes[0])),)
-        return (tuple(n for i, n in enumerate(shapes[0]) if i not in axes),)
+        return (reduced_shape(attributes, shapes[0]),)
 
     def evaluate_float(
         self, attributes: MeanAttributes, inputs: Sequence[Array | None]

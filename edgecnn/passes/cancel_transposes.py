@@ -30,6 +30,7 @@ from edgecnn.passes.editing import (
     unique_name,
 )
 from edgecnn.passes.views import View, regrouped, reshaped
+from edgecnn.reductions import ReduceAttributes
 
 
 def cancel_transposes(graph: Graph) -> Graph:
@@ -75,9 +76,7 @@ class _Sweep:
 
     def _rewrite(self, node: Node) -> bool:
         """Apply the rule of an operator; False where the node needs its inputs as they were."""
-        rule = _RULES.get(node.op)
-        if rule is None:
-            rule = _elementwise if operator(node.op).is_elementwise else _in_other_order
+        rule = _rule(node)
         views = [self.views[name] for name in self.graph.activation_inputs(node)]
         if not views:
             return False
@@ -377,14 +376,23 @@ def _attributes(node: Node) -> Any:
 #: Operators that move values, and compute none where the scale stays.
 _MOVES = ("transpose", "reshape", "pad")
 
+#: Operators that change constants, or the order of what they give, along with their attributes.
 _RULES: dict[str, Callable[[_Sweep, Node, View], bool]] = {
     "transpose": _transpose,
     "reshape": _reshape,
     "batch_norm": _batch_norm,
     "fully_connected": _fully_connected,
-    **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduction),
     "argmax": _argmax,
 }
+
+
+def _rule(node: Node) -> Callable[[_Sweep, Node, View], bool]:
+    """The rule of an operator: its own, or that of its kind."""
+    if node.op in _RULES:
+        return _RULES[node.op]
+    if isinstance(node.attributes, ReduceAttributes):
+        return _reduction
+    return _elementwise if operator(node.op).is_elementwise else _in_other_order
 
 
 # --- graph inputs ---------------------------------------------------------------------------------
