@@ -1,73 +1,19 @@
 from __future__ import annotations
 
-from pathlib import Path
+from tests.ops.case_table import Case, Rng
+from tests.ops.case_tests import CaseTests
+from tests.ops.resize_cases import FLAGS, draw_resize, named_cases
 
-import pytest
+#: Unlike bilinear resizing, it takes both conventions at once.
+BOTH = {**FLAGS, "both": (True, True)}
 
-from edgecnn.ops.resize_nearest import ResizeNearestAttributes
-from tests.ops.case_table import (
-    Case,
-    Rng,
-    Value,
-    check,
-    draw,
-    draw_image,
-    random_cases,
-)
-
-#: Corners aligned, pixels centred.
-FLAGS = {
-    "plain": (False, False),
-    "corners": (True, False),
-    "centres": (False, True),
-    "both": (True, True),
-}
-
-
-def resize(
-    name: str, image: tuple[int, int, int], size: tuple[int, int], flags: tuple[bool, bool]
-) -> Case:
-    """An image of (height, width, channels) in another size."""
-    attributes = ResizeNearestAttributes(size, *flags)
-    return Case(name, "resize_nearest", [Value((1, *image), 0.1, 5)], attributes)
-
-
-SIZES = {
-    "twice": ((3, 4, 3), (6, 8)),
-    "thrice": ((3, 2, 1), (9, 6)),
-    "half": ((6, 8, 2), (3, 4)),
-    "uneven": ((5, 7, 2), (8, 3)),
-    "same": ((4, 3, 2), (4, 3)),
-    "from-one-pixel": ((1, 1, 3), (3, 4)),
-    "to-one-pixel": ((5, 4, 3), (1, 1)),
-    "one-row": ((1, 9, 2), (1, 21)),
-    "large": ((7, 11, 2), (50, 31)),
-}
-
-CASES = [
-    resize(f"{name}-{way}", image, size, flags)
-    for name, (image, size) in SIZES.items()
-    for way, flags in FLAGS.items()
-]
+CASES = named_cases("resize_nearest", BOTH)
 
 
 def random_case(rng: Rng, name: str) -> Case:
-    x = draw_image(rng, int(rng.integers(1, 5)), 1, 12)
-    size = (int(rng.integers(1, 25)), int(rng.integers(1, 25)))
-    return Case(
-        name, "resize_nearest", [x], ResizeNearestAttributes(size, *draw(rng, FLAGS.values()))
-    )
+    return draw_resize("resize_nearest", rng, name, BOTH.values())
 
 
-def test_cases(tmp_path: Path) -> None:
-    check(CASES, tmp_path)
-
-
-def test_random(tmp_path: Path) -> None:
-    check(random_cases(random_case, 48, 1), tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 7))
-def test_many_random(seed: int, tmp_path: Path) -> None:
-    check(random_cases(random_case, 48, seed), tmp_path, seed=seed)
+class TestResizeNearest(CaseTests):
+    cases = CASES
+    draw = staticmethod(random_case)

@@ -1,58 +1,34 @@
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from edgecnn.ops.space_to_depth import SpaceToDepthAttributes
-from tests.ops.case_table import (
-    Case,
-    Rng,
-    Value,
-    check,
-    draw_scale,
-    draw_zero_point,
-    problem,
-    random_cases,
-)
+from tests.ops.block_cases import blocks, draw_blocks
+from tests.ops.case_table import Case, Rng, problem
+from tests.ops.case_tests import CaseTests
 
-
-def blocks(name: str, shape: tuple[int, int, int, int], block: int) -> Case:
-    """Blocks of an image of some shape."""
-    return Case(name, "space_to_depth", [Value(shape, 0.1, 5)], SpaceToDepthAttributes(block))
-
+make = partial(blocks, "space_to_depth")
 
 CASES = [
-    blocks("two", (1, 4, 6, 3), 2),
-    blocks("three", (1, 3, 6, 2), 3),
-    blocks("one", (1, 3, 2, 4), 1),
-    blocks("whole-image", (1, 4, 4, 1), 4),
-    blocks("one-channel", (1, 2, 8, 1), 2),
-    blocks("larger-batch", (2, 4, 2, 3), 2),
+    make("two", (1, 4, 6, 3), 2),
+    make("three", (1, 3, 6, 2), 3),
+    make("one", (1, 3, 2, 4), 1),
+    make("whole-image", (1, 4, 4, 1), 4),
+    make("one-channel", (1, 2, 8, 1), 2),
+    make("larger-batch", (2, 4, 2, 3), 2),
 ]
 
 
 def random_case(rng: Rng, name: str) -> Case:
-    block, (h, w, c) = int(rng.integers(1, 5)), (int(n) for n in rng.integers(1, 5, 3))
-    shape = (1, h * block, w * block, c)
-    x = Value(shape, draw_scale(rng), draw_zero_point(rng))
-    return Case(name, "space_to_depth", [x], SpaceToDepthAttributes(block))
+    return draw_blocks("space_to_depth", rng, name, lambda h, w, c, n: (1, h * n, w * n, c))
+
+
+class TestSpaceToDepth(CaseTests):
+    cases = CASES
+    draw = staticmethod(random_case)
 
 
 def test_refuses_what_is_no_whole_number_of_blocks() -> None:
     with pytest.raises(ValueError, match="whole number of blocks"):
-        problem(blocks("odd", (1, 3, 3, 3), 2))
-
-
-def test_cases(tmp_path: Path) -> None:
-    check(CASES, tmp_path)
-
-
-def test_random(tmp_path: Path) -> None:
-    check(random_cases(random_case, 48, 1), tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 7))
-def test_many_random(seed: int, tmp_path: Path) -> None:
-    check(random_cases(random_case, 48, seed), tmp_path, seed=seed)
+        problem(make("odd", (1, 3, 3, 3), 2))
