@@ -1,31 +1,54 @@
 """Makes an int8 graph of a network whose scales came with it, as ``fake_quantize`` nodes.
 
 Each such node gives its scale and zero point to the tensor before it and vanishes; constants have
-theirs in the tensor itself. Nothing is calibrated and no scale is changed: what does not fit
-TensorFlow Lite's scheme is refused.
+theirs in the tensor itself. Nothing is calibrated and no scale is changed. Where TensorFlow Lite
+fixes a scale (softmax) or shares one (pooling, concatenation) and the file has another, a
+``requantize`` leads from the one to the other; what does not fit its scheme is refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from edgecnn import verify
 from edgecnn.errors import InvariantError, ModelFormatError, Problem, UnsupportedError
-from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, INT32_MAX, INT32_MIN, round_and_clamp
+from edgecnn.fixedpoint import (
+    INT8_MAX,
+    INT8_MIN,
+    INT32_MAX,
+    INT32_MIN,
+    quantize,
+    round_and_clamp,
+)
 from edgecnn.frontends.builder import Unsupported
-from edgecnn.ir import FLOAT32, INT8, INT32, Array, Graph, Node, QuantParams, Tensor, prune
+from edgecnn.ir import (
+    FLOAT32,
+    INT8,
+    INT32,
+    Array,
+    Attributes,
+    Graph,
+    Node,
+    QuantParams,
+    Tensor,
+    prune,
+)
+from edgecnn.moves import Move
 from edgecnn.operators import OutputRange, operator
 from edgecnn.ops.fake_quantize import FakeQuantizeAttributes
 from edgecnn.passes.cancel_transposes import cancel_transposes
-from edgecnn.passes.editing import renamed
+from edgecnn.passes.editing import renamed, unique_name
 from edgecnn.passes.fuse_activations import fuse_activations
 from edgecnn.passes.fuse_bias import fuse_bias
 from edgecnn.quantization.weights import MAX_BIAS, quantize_bias, quantize_operand
 
 MARK = "fake_quantize"
+#: Operators, besides those that are a `Move`, that choose among the values of their inputs.
+_MOVING = ("reshape", "transpose", "max_pool2d")
 #: How far from an integer a constant may be in its own steps: float32 has 2**-24 of 127.
 _OFF_GRID = 1e-3
 #: A bias scale this near to input scale times weight scale is that product, rounded otherwise.
@@ -124,19 +147,27 @@ class _Conversion:
 
     # --- activations --------------------------------------------------------------------------
 
+    def _readers(self, name: str) -> Iterator[Node | None]:
+        """What reads a tensor, also behind operators that only move it; None is the caller."""
+        if name in self.graph.outputs:
+            yield None
+        for node in self.consumers[name]:
+            if _only_moves(node):
+                for output in node.outputs:
+                    yield from self._readers(output)
+            else:
+                yield node
+
     def _marks(self, name: str) -> set[QuantParams]:
         """The scales that the marks behind a tensor give it."""
         found = {
             node.attributes.quant
-            for node in self.consumers[name]
-            if isinstance(node.attributes, FakeQuantizeAttributes)
+            for node in self._readers(name)
+            if node is not None and isinstance(node.attributes, FakeQuantizeAttributes)
         }
         if len(found) > 1:
-            raise Unsupported("it is quantized to several scales")
+            raise Unsupported("it is quantized to several scales", "give all of them one scale")
         return found
-
-    def _read_in_float(self, name: str) -> bool:
-        return name in self.graph.outputs or any(n.op != MARK for n in self.consumers[name])
 
     def _only_mark(self, name: str) -> QuantParams:
         """The scale of a tensor that exists in codes only."""
@@ -145,7 +176,7 @@ class _Conversion:
             raise Unsupported(
                 "no QuantizeLinear follows, so its output has no scale", "quantize the whole model"
             )
-        if self._read_in_float(name):
+        if any(node is None or node.op != MARK for node in self._readers(name)):
             raise Unsupported("its output is quantized and also used in float")
         return found.pop()
 
@@ -156,31 +187,37 @@ class _Conversion:
         self.tensors[name] = Tensor(name, self.graph.tensors[name].shape, dtype, None, quant)
 
     def _mark(self, node: Node) -> None:
+        """A mark is another name of the tensor before it, or that tensor at another scale."""
         a = node.attributes
         assert isinstance(a, FakeQuantizeAttributes)
         source = self._resolved(node.inputs[0])
-        found = self.tensors[source].quant
-        if found != a.quant:
-            raise Unsupported(f"it changes {_text(found)} of '{source}' to {_text(a.quant)}")
-        self.aliases[node.output] = source
+        if self.tensors[source].quant == a.quant:
+            self.aliases[node.output] = source
+        else:
+            self._requantized(source, a.quant, node.output)
+
+    def _requantized(self, source: str, quant: QuantParams, name: str) -> None:
+        tensor = self.tensors[source]
+        if tensor.quant is None:
+            raise Unsupported(f"'{source}' holds {tensor.dtype} indices, which have no scale")
+        self.tensors[name] = Tensor(name, tensor.shape, INT8, None, quant)
+        self.nodes.append(Node("requantize", (source,), (name,), Attributes()))
 
     def _output_quant(self, node: Node) -> QuantParams | None:
         """The scale of a node's output, by the operator's rule and by the mark behind it."""
         op, name = operator(node.op), node.output
         if op.output_dtype != INT8:
             return None
-        if op.output_range is OutputRange.CALIBRATED:
-            return self._only_mark(name)
-        fixed = op.fixed_output
+        if op.output_range is OutputRange.FIXED:
+            return op.fixed_output
         if op.output_range is OutputRange.SAME_AS_INPUT:
-            fixed = self.tensors[self._resolved(node.inputs[0])].quant
-        found = self._marks(name)
-        if found - {fixed}:
-            raise Unsupported(
-                f"its output has {_text(found.pop())}; TensorFlow Lite has {_text(fixed)} there",
-                "quantize the output like that, or leave its QuantizeLinear out",
-            )
-        return fixed
+            return self.tensors[self._resolved(node.inputs[0])].quant
+        given = {
+            self.tensors[n].quant for n in map(self._resolved, node.inputs) if n in self.tensors
+        }
+        if op.output_range is OutputRange.SHARED and len(given) == 1 and not self._marks(name):
+            return given.pop()
+        return self._only_mark(name)
 
     # --- nodes --------------------------------------------------------------------------------
 
@@ -189,7 +226,12 @@ class _Conversion:
         if op.is_float_only:
             raise Unsupported("it cannot be computed in int8", "fold it before quantizing")
         quant = self._output_quant(node)
-        inputs = self._weighted(node) if op.weights_axis is not None else self._operands(node)
+        if op.weights_axis is not None:
+            inputs = self._weighted(node)
+        elif op.output_range is OutputRange.SHARED and quant is not None:
+            inputs = tuple(self._shared(name, quant) for name in node.inputs)
+        else:
+            inputs = self._operands(node)
         for name in node.outputs:
             self._enter(name, quant, op.output_dtype)
         self.nodes.append(Node(node.op, inputs, node.outputs, node.attributes))
@@ -201,6 +243,20 @@ class _Conversion:
             else self._operand(name)
             for name in node.inputs
         )
+
+    def _shared(self, name: str, quant: QuantParams) -> str:
+        """An operand at the one scale that all of a node's inputs and its output have."""
+        if not self.graph.is_activation(name):
+            tensor = self.graph.tensors[name]
+            assert tensor.data is not None
+            codes = quantize(tensor.data, quant.scale[0], quant.zero_point[0])
+            return self._constant(Tensor(name, codes.shape, INT8, codes, quant))
+        source = self._resolved(name)
+        if self.tensors[source].quant == quant:
+            return source
+        fresh = unique_name({**self.graph.tensors, **self.tensors}, f"{source}_requantized")
+        self._requantized(source, quant, fresh)
+        return fresh
 
     def _operand(self, name: str) -> str:
         """A constant operand; one number needs no scale of the file, it has an exact one."""
@@ -259,10 +315,9 @@ class _Conversion:
         return name
 
 
-def _text(quant: QuantParams | None) -> str:
-    if quant is None:
-        return "no scale"
-    return f"scale {quant.scale[0]:.6g} and zero point {quant.zero_point[0]}"
+def _only_moves(node: Node) -> bool:
+    """Whether a node's outputs hold values of its inputs, so that rounding may come before it."""
+    return isinstance(operator(node.op), Move) or node.op in _MOVING
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
