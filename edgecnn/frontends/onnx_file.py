@@ -17,6 +17,7 @@ from edgecnn.errors import InvariantError, ModelFormatError
 from edgecnn.frontends.builder import Unsupported
 from edgecnn.frontends.naming import restore_constant_names
 from edgecnn.frontends.onnx_inputs import InputShapes, by_name, complete, declared_dims
+from edgecnn.frontends.onnx_qoperator import to_qdq
 from edgecnn.frontends.onnx_walker import CODES, FLOATS, Walker
 from edgecnn.frontends.quantized_elsewhere import float_graph, has_marks, int8_graph
 from edgecnn.ir import Graph, Shape, prune
@@ -89,7 +90,7 @@ def _with_names_of_the_file(graph: Graph, preferred: Mapping[str, str]) -> Graph
 
 
 def parse(data: bytes) -> Any:
-    """The ``ModelProto`` of a file, checked, with its functions inlined.
+    """The ``ModelProto`` of a file, checked, functions inlined, QOperators rewritten as QDQ.
 
     Raises `ModelFormatError` for anything that is not one whole ONNX model.
     """
@@ -117,7 +118,7 @@ def parse(data: bytes) -> Any:
             model = inliner.inline_local_functions(model)
     except Exception as error:  # the checker raises ValidationError, the inliner what it likes
         raise ModelFormatError(f"the ONNX file is malformed ({_first_line(error)})") from error
-    return model if opset >= MIN_OPSET else _converted(model, opset)
+    return to_qdq(model if opset >= MIN_OPSET else _converted(model, opset))
 
 
 def _check(model: Any) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 _QDQ = "quantize in the QDQ format (QuantizeLinear, DequantizeLinear)"
+_STATIC = (
+    "it computes scales at run time: export the float model, which edgecnn quantizes, or quantize "
+    "statically"
+)
 
 _SUBSTITUTES = {
     **dict.fromkeys(
         ("LayerNormalization", "GroupNormalization", "InstanceNormalization", "LRN"),
         "use BatchNormalization",
     ),
-    **dict.fromkeys(
-        ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "QGemm"), _QDQ
-    ),
+    **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _STATIC),
+    **dict.fromkeys(("QLinearWhere", "QLinearReduceMean", "QLinearSoftmax"), _QDQ),
     "GlobalLpPool": "use GlobalAveragePool",
     "LpPool": "use AveragePool",
 }

@@ -31,7 +31,10 @@ CODES = (TensorProto.INT8, TensorProto.UINT8)
 
 #: Operators that only move values: they may work on the integers that QuantizeLinear gives, and
 #: keep the name and the scales of a constant.
-_MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool")
+_MOVES = (
+    "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool", "Split",
+    "Slice", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "Expand", "Tile",
+)  # fmt: skip
 _KEEP_CONSTANTS = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Cast")
 
 _DOMAINS = ("", "ai.onnx")
@@ -255,7 +258,8 @@ class Walker:
             kinds = {"quantized"}
         allowed = (*_MOVES, "DequantizeLinear", *(("Cast",) if kinds == {"input"} else ()))
         if kinds and node.op_type not in (*allowed, "QuantizeLinear"):
-            raise Unsupported("it computes on integers", "compute on floats, or quantize as QDQ")
+            hint = substitute(node.op_type) or "compute on floats, or quantize as QDQ"
+            raise Unsupported("it computes on integers", hint)
         if kinds and node.op_type not in ("DequantizeLinear", "Cast"):
             self._codes.update(dict.fromkeys((n for n in node.output if n), kinds.pop()))
 

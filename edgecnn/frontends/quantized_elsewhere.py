@@ -1,7 +1,8 @@
 """Makes an int8 graph of a network whose scales came with it, as ``fake_quantize`` nodes.
 
 Each such node gives its scale and zero point to the tensor before it and vanishes; constants have
-theirs in the tensor itself. Nothing is calibrated and no scale is changed. Where TensorFlow Lite
+theirs in the tensor itself. Nothing is calibrated and no scale is changed; constants without one
+are quantized as those of a float network. Where TensorFlow Lite
 fixes a scale (softmax) or shares one (pooling, concatenation) and the file has another, a
 ``requantize`` leads from the one to the other; what does not fit its scheme is refused.
 """
@@ -9,7 +10,7 @@ fixes a scale (softmax) or shares one (pooling, concatenation) and the file has 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,19 @@ from edgecnn.passes.cancel_transposes import cancel_transposes
 from edgecnn.passes.editing import renamed, unique_name
 from edgecnn.passes.fuse_activations import fuse_activations
 from edgecnn.passes.fuse_bias import fuse_bias
-from edgecnn.quantization.weights import MAX_BIAS, quantize_bias, quantize_operand
+from edgecnn.quantization.weights import (
+    MAX_BIAS,
+    quantize_bias,
+    quantize_operand,
+    quantize_weights,
+    weight_scales,
+)
 
 MARK = "fake_quantize"
 #: Operators, besides those that are a `Move`, that choose among the values of their inputs.
 _MOVING = ("reshape", "transpose", "max_pool2d")
+#: Operators whose outputs stay in the range of their input, which they keep where no mark follows.
+_WITHIN_INPUT = ("mean", "relu")
 #: How far from an integer a constant may be in its own steps: float32 has 2**-24 of 127.
 _OFF_GRID = 1e-3
 #: A bias scale this near to input scale times weight scale is that product, rounded otherwise.
@@ -159,12 +168,8 @@ class _Conversion:
                 yield node
 
     def _marks(self, name: str) -> set[QuantParams]:
-        """The scales that the marks behind a tensor give it."""
-        found = {
-            node.attributes.quant
-            for node in self._readers(name)
-            if node is not None and isinstance(node.attributes, FakeQuantizeAttributes)
-        }
+        """The scales that the marks behind a tensor give it: right behind, or else further on."""
+        found = _scales(self.consumers[name]) or _scales(self._readers(name))
         if len(found) > 1:
             raise Unsupported("it is quantized to several scales", "give all of them one scale")
         return found
@@ -215,7 +220,8 @@ class _Conversion:
         given = {
             self.tensors[n].quant for n in map(self._resolved, node.inputs) if n in self.tensors
         }
-        if op.output_range is OutputRange.SHARED and len(given) == 1 and not self._marks(name):
+        within = op.output_range is OutputRange.SHARED or node.op in _WITHIN_INPUT
+        if within and len(given) == 1 and not self._marks(name):
             return given.pop()
         return self._only_mark(name)
 
@@ -259,12 +265,10 @@ class _Conversion:
         return fresh
 
     def _operand(self, name: str) -> str:
-        """A constant operand; one number needs no scale of the file, it has an exact one."""
+        """A constant operand; one that the file leaves in float is quantized to its own range."""
         tensor = self.graph.tensors[name]
-        if tensor.quant is None and tensor.size == 1:
-            return self._constant(quantize_operand(tensor))
         if tensor.quant is None:
-            raise Unsupported(f"its constant '{name}' has no DequantizeLinear, so no scale")
+            return self._constant(quantize_operand(tensor))
         if tensor.quant.is_per_channel:
             raise Unsupported(f"its constant '{name}' has several scales; TFLite has one")
         codes = _codes(tensor, tensor.quant, None, INT8_MIN, INT8_MAX).astype(np.int8)
@@ -276,7 +280,7 @@ class _Conversion:
             raise Unsupported("its weights are computed by the network; they must be constant")
         axis = operator(node.op).weights_axis
         assert axis is not None
-        weights = self._weights(self.graph.tensors[names[1]], axis)
+        weights = self._weights(node, names, axis)
         names[1] = self._constant(weights)
         if names[2]:
             assert weights.quant is not None
@@ -285,10 +289,16 @@ class _Conversion:
             names[2] = self._constant(_bias(bias, self.tensors[names[0]].scale, scales))
         return tuple(names[: len(node.inputs)])
 
-    def _weights(self, tensor: Tensor, axis: int) -> Tensor:
+    def _weights(self, node: Node, names: Sequence[str], axis: int) -> Tensor:
+        """The codes of the file's weights; those in float get scales as in a float network."""
+        tensor = self.graph.tensors[names[1]]
         quant = tensor.quant
         if quant is None:
-            raise Unsupported(f"its weights '{tensor.name}' have no DequantizeLinear, so no scale")
+            assert tensor.data is not None
+            bias = self.graph.tensors[names[2]].data if names[2] else None
+            per_channel, input_scale = operator(node.op).per_channel, self.tensors[names[0]].scale
+            scales = weight_scales(tensor.data, axis, per_channel, bias, input_scale)
+            return quantize_weights(tensor, axis, scales)
         if any(quant.zero_point):
             raise Unsupported(
                 f"its weights '{tensor.name}' have a zero point; TFLite's are symmetric",
@@ -313,6 +323,12 @@ class _Conversion:
             name, number = f"{tensor.name}_{number}", number + 1
         self.tensors[name] = dataclasses.replace(tensor, name=name)
         return name
+
+
+def _scales(nodes: Iterable[Node | None]) -> set[QuantParams]:
+    """The scales of the marks among some nodes."""
+    attributes = (node.attributes for node in nodes if node is not None)
+    return {a.quant for a in attributes if isinstance(a, FakeQuantizeAttributes)}
 
 
 def _only_moves(node: Node) -> bool:

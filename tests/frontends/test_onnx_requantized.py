@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.ir import QuantParams
-from tests.onnx_models import counts
+from tests.onnx_models import counts, random
 from tests.qdq_models import Network, assert_near_reference, assert_runners_agree, int8, weights
 
 
@@ -50,6 +50,20 @@ def quantized_late(n: Network, x: str) -> str:
     return n.rounded(y, 0.3, 5)
 
 
+def with_floats(n: Network, x: str) -> str:
+    """Weights, a bias and an operand that the file leaves in float."""
+    w, b = n.constant("w", random(5, 4, 3, 3) * 0.1), n.constant("b", random(5) * 0.1)
+    y = n.rounded(n.float("Conv", x, w, b), 0.02, 4)
+    return n.rounded(n.float("Add", y, n.constant("k", random(5, 1, 1))), 0.04, -2)
+
+
+def also_pooled(n: Network, x: str) -> str:
+    """A tensor with a scale whose pooled values, which are taken in float, have another."""
+    y = n.float("Sub", x, n.codes("k", weights(4, 1, 1), 0.02))
+    pooled = n.rounded(n.float("MaxPool", y, kernel_shape=[3, 3], pads=[1, 1, 1, 1]), 0.04)
+    return n.rounded(n.float("Add", n.rounded(y, 0.05), pooled), 0.1)
+
+
 CASES: dict[str, tuple[Callable[[Network, str], str], int]] = {
     "max pooling": (pooled("MaxPool", kernel_shape=[2, 2]), 1),
     "average pooling": (pooled("AveragePool", kernel_shape=[2, 2]), 1),
@@ -62,6 +76,10 @@ CASES: dict[str, tuple[Callable[[Network, str], str], int]] = {
     "bilinear": (resized("linear"), 1),
     "quantized twice": (lambda n, x: n.rounded(x, 0.061, 4), 1),
     "quantized late": (quantized_late, 0),
+    "constants in float": (with_floats, 0),
+    "also pooled": (also_pooled, 1),
+    "mean at the end": (lambda n, x: n.float("ReduceMean", x, axes=[2], keepdims=0), 0),
+    "rectifier at the end": (lambda n, x: n.float("Relu", x), 0),
     "tensor that keeps its scale": (lambda n, x: n.rounded(n.float("Flatten", x), 0.05, 3), 0),
 }
 

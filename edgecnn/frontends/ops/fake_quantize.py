@@ -67,12 +67,23 @@ def from_onnx_dequantize(b: GraphBuilder, node: OnnxNode) -> Value:
     )
     if codes is not None:
         return _constant(b, codes, quant)
-    before = next((n for n in b.nodes if x in n.outputs), None)
-    if before is None or not isinstance(before.attributes, FakeQuantizeAttributes):
+    before = _quantized_before(b, x)
+    if before is None:
         return _mark(b, x, quant, dtype)
-    if before.attributes.quant != quant:
+    if before != quant:
         raise Unsupported("its scale or zero point differs from the QuantizeLinear before it")
     return x
+
+
+def _quantized_before(b: GraphBuilder, x: Value) -> QuantParams | None:
+    """The scale of codes, which may have been moved; None for those of the network's input."""
+    producers = {name: node for node in b.nodes for name in node.outputs}
+    while x in producers:
+        node = producers[x]
+        if isinstance(node.attributes, FakeQuantizeAttributes):
+            return node.attributes.quant
+        x = node.inputs[0]
+    return None
 
 
 def _constant(b: GraphBuilder, codes: Array, quant: QuantParams) -> Value:
