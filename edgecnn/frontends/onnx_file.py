@@ -10,21 +10,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper, shape_inference
+from onnx import TensorProto, shape_inference
 
 from edgecnn import verify
 from edgecnn.errors import InvariantError, ModelFormatError
 from edgecnn.frontends.builder import Unsupported
 from edgecnn.frontends.naming import restore_constant_names
+from edgecnn.frontends.onnx_foreign import refuse_foreign_operators
 from edgecnn.frontends.onnx_inputs import InputShapes, by_name, complete, declared_dims
+from edgecnn.frontends.onnx_old_opsets import MIN_OPSET, converted, first_line
 from edgecnn.frontends.onnx_qoperator import to_qdq
 from edgecnn.frontends.onnx_walker import CODES, FLOATS, Walker
 from edgecnn.frontends.quantized_elsewhere import float_graph, has_marks, int8_graph
 from edgecnn.ir import Graph, Shape, prune
 from edgecnn.passes.editing import renamed
 
-#: Before it, operators had another meaning (broadcasting, for one). Older files are converted.
-MIN_OPSET = 7
+#: From this version of the format on, weights need not be declared as inputs.
+_WEIGHTS_APART = 4
 _BROADCASTING = ("Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less")
 
 
@@ -58,7 +60,7 @@ def read(model: Any, name: str, shapes: dict[str, Shape], sha256: str = "") -> G
         walker.run()
     except (IndexError, AttributeError, TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise ModelFormatError(
-            f"the ONNX file is malformed ({type(error).__name__}: {_first_line(error)})"
+            f"the ONNX file is malformed ({type(error).__name__}: {first_line(error)})"
         ) from error
     except Unsupported as problem:
         raise ModelFormatError(f"the ONNX file cannot be read: {problem.reason}") from problem
@@ -117,12 +119,18 @@ def parse(data: bytes) -> Any:
 
             model = inliner.inline_local_functions(model)
     except Exception as error:  # the checker raises ValidationError, the inliner what it likes
-        raise ModelFormatError(f"the ONNX file is malformed ({_first_line(error)})") from error
-    return to_qdq(model if opset >= MIN_OPSET else _converted(model, opset))
+        refuse_foreign_operators(model)
+        raise ModelFormatError(f"the ONNX file is malformed ({first_line(error)})") from error
+    return to_qdq(model if opset >= MIN_OPSET else converted(model, opset))
 
 
 def _check(model: Any) -> None:
-    """ONNX's own checker, without its demand that every input and output declares a shape."""
+    """ONNX's own checker, without its demand that every input and output declares a shape.
+
+    Nor do weights have to be inputs, as only the first three versions of the format want.
+    """
+    version = model.ir_version
+    model.ir_version = max(version, _WEIGHTS_APART)
     types = [info.type.tensor_type for info in (*model.graph.input, *model.graph.output)]
     bare = [kind for kind in types if kind.elem_type and not kind.HasField("shape")]
     for kind in bare:
@@ -130,69 +138,16 @@ def _check(model: Any) -> None:
     onnx.checker.check_model(model)
     for kind in bare:
         kind.ClearField("shape")
-
-
-def _converted(model: Any, opset: int) -> Any:
-    """A model of an old opset in one whose operators are known."""
-    from onnx import version_converter
-
-    for node in model.graph.node:
-        # The converter of onnx 1.23 gets the axes of these wrong.
-        if any(a.name == "axis" for a in node.attribute) and node.op_type in _BROADCASTING:
-            raise ModelFormatError(
-                f"{node.op_type} at '{node.output[0]}' broadcasts along an axis, as only opset "
-                f"{opset} does: export with a newer opset"
-            )
-    try:
-        return version_converter.convert_version(_with_slopes_by_channel(model), MIN_OPSET)
-    except Exception as error:  # the converter raises RuntimeError, and what else it comes by
-        raise ModelFormatError(
-            f"the model is of opset {opset}, which cannot be converted to {MIN_OPSET}: "
-            f"{_first_line(error)}; export it with a newer opset"
-        ) from error
-
-
-def _with_slopes_by_channel(model: Any) -> Any:
-    """PRelu's slopes as (C, 1, ...): old ones are by channel, newer ones broadcast.
-
-    The converter leaves them as they are.
-    """
-    graph = shape_inference.infer_shapes(model).graph
-    ranks = {
-        info.name: len(info.type.tensor_type.shape.dim)
-        for info in (*graph.input, *graph.value_info)
-        if info.type.tensor_type.HasField("shape")
-    }
-    slopes = {t.name for t in model.graph.initializer if len(t.dims) == 1 and t.dims[0] > 1}
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    del changed.graph.node[:]
-    for node in model.graph.node:
-        rank = ranks.get(node.input[0], 0) if node.op_type == "PRelu" else 2
-        if not rank:
-            raise ValueError(f"PRelu at '{node.output[0]}' has an input of unknown shape")
-        added = changed.graph.node.add
-        if rank > 2 and node.input[1] in slopes:
-            name = f"{node.output[0]}_slope"
-            axes = list(range(1, rank - 1))
-            added().CopyFrom(helper.make_node("Unsqueeze", [node.input[1]], [name], axes=axes))
-            added().CopyFrom(helper.make_node("PRelu", [node.input[0], name], node.output))
-        else:
-            added().CopyFrom(node)
-    return changed
+    model.ir_version = version
 
 
 def opset_of(model: Any) -> int:
     """The version of ONNX's own operators that a model uses."""
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if not versions:
+        refuse_foreign_operators(model)
         raise ModelFormatError("the ONNX file names no version of ONNX's operators")
     return int(versions[0])
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -30,12 +30,15 @@ def by_name(names: Sequence[str], given: InputShapes) -> dict[str, Shape]:
 
 
 def declared_dims(info: Any) -> list[int | str] | None:
-    """Sizes of a declared input, names (or "?") for dynamic ones; None where none are declared."""
+    """Sizes of a declared input, names (or "?") for dynamic ones; None where none are declared.
+
+    Exporters also write -1 or 0 for a size that is dynamic.
+    """
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
         return None
     return [
-        int(dim.dim_value) if dim.HasField("dim_value") else (dim.dim_param or "?")
+        int(dim.dim_value) if dim.dim_value > 0 else (dim.dim_param or "?")
         for dim in tensor.shape.dim
     ]
 
@@ -63,8 +66,6 @@ def complete(name: str, dims: list[int | str] | None, wanted: Shape | None) -> S
             f"--input-shape {name}:{example} or, in the order of the inputs, "
             f"--input-shape {example}"
         )
-    if min(fixed) < 1:
-        raise ModelFormatError(f"input '{name}' has the shape {_text(dims)}")
     if fixed[0] != 1:
         example = ",".join(map(str, (1, *fixed[1:])))
         raise UserError(

@@ -16,8 +16,9 @@ from onnx import helper, numpy_helper
 
 from edgecnn.ir import Array
 
-_DOMAINS = ("", "ai.onnx", "com.microsoft")
-_CONTRIBUTED = "com.microsoft"
+#: The domain of ONNX Runtime's contributed operators.
+CONTRIBUTED = "com.microsoft"
+_DOMAINS = ("", "ai.onnx", CONTRIBUTED)
 #: Softmax runs over one axis from this opset on, over all that follow it before.
 _SOFTMAX_OF_ONE_AXIS = 13
 
@@ -26,6 +27,10 @@ _UNARY = {
     for name in ("Sigmoid", "LeakyRelu", "Softmax", "AveragePool", "GlobalAveragePool")
 } | {"QLinearReduceMean": "ReduceMean"}
 _BINARY = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
+#: Contributed operators that are rewritten, unless they work on NHWC.
+REWRITTEN = frozenset(
+    {*_UNARY, *_BINARY, "QGemm", "QLinearConcat", "QuantizeLinear", "DequantizeLinear"}
+)
 
 
 def to_qdq(model: Any) -> Any:
@@ -66,7 +71,7 @@ class _Rewriter:
         if node.domain not in _DOMAINS or _attributes(node).get("channels_last", 0):
             return None
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            return self._to_own_domain if node.domain == _CONTRIBUTED else None
+            return self._to_own_domain if node.domain == CONTRIBUTED else None
         rows: dict[str, Callable[[Any], None]] = {
             "QLinearConv": self._conv,
             "QLinearMatMul": self._matmul,
