@@ -109,6 +109,8 @@ class Walker:
             raise ModelFormatError(
                 f"output '{name}' of the network holds the integers of its input"
             )
+        if not self.builder.shape(value):
+            raise ModelFormatError(f"output '{name}' of the network is a scalar; keep a dimension")
         if len(self.builder.shape(value)) == 4:
             value = self.builder.nhwc(value)
             self.builder.output_permutations[value] = NHWC_TO_NCHW

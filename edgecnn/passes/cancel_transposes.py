@@ -29,7 +29,7 @@ from edgecnn.passes.editing import (
     same_quant,
     unique_name,
 )
-from edgecnn.passes.views import View, regrouped, reshaped
+from edgecnn.passes.views import View, narrowed, regrouped, reshaped
 from edgecnn.reductions import ReduceAttributes
 
 
@@ -138,12 +138,12 @@ class _Sweep:
         if view.is_trivial:
             return view.source
         if view not in self._written:
-            inner = permuted(view.split, view.permutation)
             value = view.source
             if not view.keeps_order:
-                value = self._reshape(value, view.split, name)
+                split, order = narrowed(view.split, view.permutation)
+                value = self._reshape(value, split, name)
                 value = self._move(
-                    value, "transpose", TransposeAttributes(view.permutation), inner, name
+                    value, "transpose", TransposeAttributes(order), permuted(split, order), name
                 )
             self._written[view] = self._reshape(value, view.shape, name)
         return self._written[view]

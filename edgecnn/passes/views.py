@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecnn.ir import Array, Shape
+from edgecnn.ops.transpose import MAX_RANK
 from edgecnn.passes.editing import invert, permuted
 
 
@@ -135,3 +137,25 @@ def regrouped(view: View) -> tuple[View, tuple[int, ...]]:
     joined = [axis for _, _, outs in keyed for axis in outs]
     shape = permuted(view.shape, joined)
     return View(view.source, view.source_shape, view.split, order, shape), invert(joined)
+
+
+def narrowed(shape: Shape, order: tuple[int, ...]) -> tuple[Shape, tuple[int, ...]]:
+    """Shape and order of an equal transpose in fewer axes, where there are more than TFLM takes.
+
+    Axes of size 1 are left out, and axes that stay side by side become one: pixel shuffles,
+    written as reshapes around six axes, need five at most.
+    """
+    if len(shape) <= MAX_RANK:
+        return shape, order
+    moved = [axis for axis in order if shape[axis] != 1]
+    pairs = zip([-1, *moved], moved, strict=False)
+    starts = [axis for before, axis in pairs if before < 0 or not _follows(shape, before, axis)]
+    groups = sorted(starts)
+    ends = [*groups[1:], len(shape)]
+    sizes = tuple(math.prod(shape[first:end]) for first, end in zip(groups, ends, strict=True))
+    return sizes, tuple(groups.index(axis) for axis in starts)
+
+
+def _follows(shape: Shape, first: int, second: int) -> bool:
+    """Whether an axis comes right behind another one, but for axes of size 1."""
+    return first < second and all(n == 1 for n in shape[first + 1 : second])

@@ -133,6 +133,11 @@ def test_shape_arithmetic_is_folded() -> None:
     assert counts(graph)["transpose"] == 0
 
 
+def test_gathering_one_drops_the_axis() -> None:
+    graph = check_model(one("Gather", IMAGE, np.array(-2), axis=2))
+    assert counts(graph)["slice"] == 1
+
+
 def test_functions_are_inlined() -> None:
     model = network([node("Twice", ["x"], ["y"], domain="mine")], {}, domains=("mine",))
     model.functions.append(

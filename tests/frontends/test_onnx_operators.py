@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 from onnx.helper import make_node as node
 
 from edgecnn.passes import pipeline
+from edgecnn.support import require_supported
 from tests.frontends.onnx_cases import (
     IMAGE,
     SEQUENCE,
@@ -18,6 +19,7 @@ from tests.frontends.onnx_cases import (
     f32,
     gemm,
     i64,
+    network,
     normalization,
     one,
 )
@@ -106,6 +108,12 @@ MODELS: dict[str, Callable[[], Any]] = {
     "max pool with unused indices": lambda: one("MaxPool", outputs=2, kernel_shape=[2, 2]),
     "average pool": lambda: one("AveragePool", kernel_shape=[3, 2], strides=[3, 2]),
     "average pool pads": lambda: one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+    "average pool pads strided": lambda: one(
+        "AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]
+    ),
+    "average pool pads uneven": lambda: one(
+        "AveragePool", kernel_shape=[3, 4], pads=[2, 0, 1, 3], strides=[2, 1]
+    ),
     "average pool counted": lambda: one(
         "AveragePool", kernel_shape=[3, 3], pads=[1, 0, 1, 2], count_include_pad=1
     ),
@@ -141,6 +149,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "unsqueeze input": lambda: one("Unsqueeze", (1, 4, 3), i64(1, -1)),
     "unsqueeze attribute": lambda: one("Unsqueeze", (1, 4, 3), opset=11, axes=[2]),
     "transpose": lambda: one("Transpose", perm=[0, 2, 3, 1]),
+    "transpose pixel shuffle": lambda: shuffled(1, 3),
+    "transpose pixel shuffle of channels": lambda: shuffled(3, 2),
     "transpose reversed": lambda: one("Transpose", (1, 4, 3)),
     "softmax": lambda: one("Softmax", (1, 7)),
     "softmax of channels": lambda: one("Softmax", IMAGE, axis=1),
@@ -210,6 +220,29 @@ def coerced_softmax(depth: int) -> Any:
         {"x": IMAGE},
         {"rows": i64(-1, depth), "image": i64(*IMAGE)},
     )
+
+
+def shuffled(channels: int, factor: int) -> Any:
+    """A pixel shuffle as reshapes around six axes."""
+    return network(
+        [
+            node("Reshape", ["x", "apart"], ["a"]),
+            node("Transpose", ["a"], ["t"], perm=[0, 1, 4, 2, 5, 3]),
+            node("Reshape", ["t", "together"], ["y"]),
+        ],
+        {
+            "apart": i64(-1, channels, factor, factor, 5, 4),
+            "together": i64(-1, channels, 5 * factor, 4 * factor),
+        },
+        (1, channels * factor**2, 5, 4),
+    )
+
+
+@pytest.mark.parametrize("case", ["transpose pixel shuffle", "transpose pixel shuffle of channels"])
+def test_pixel_shuffles_need_five_axes(case: str) -> None:
+    graph = pipeline.run(read(MODELS[case]()))
+    assert max(len(tensor.shape) for tensor in graph.tensors.values()) <= 5
+    require_supported(graph)
 
 
 @pytest.mark.parametrize("case", MODELS)

@@ -225,6 +225,12 @@ def test_names_the_operators_that_onnx_does_not_have() -> None:
     assert "newer opset than the file's, 13" in error.value.problems[2].reason
 
 
+def test_refuses_scalars() -> None:
+    model = network([node("Squeeze", ["x"], ["y"])], {}, (1, 1))
+    with pytest.raises(ModelFormatError, match="'y' of the network is a scalar"):
+        read(model)
+
+
 def outcome(data: bytes) -> str:
     """The name of the graph, or the error."""
     try:

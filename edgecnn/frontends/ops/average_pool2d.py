@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.onnx_sequences import also_sequences
 from edgecnn.frontends.onnx_windows import ceil_padding, pooling_window
@@ -25,8 +27,9 @@ from edgecnn.frontends.windows import (
 )
 from edgecnn.ops.average_pool2d import AveragePool2DAttributes
 from edgecnn.ops.mean import MeanAttributes
+from edgecnn.ops.mul import MulAttributes
 from edgecnn.ops.pad import PadAttributes
-from edgecnn.windows import Padding, Pair
+from edgecnn.windows import Padding, Pair, same_padding
 
 
 @tflite("AVERAGE_POOL_2D")
@@ -60,7 +63,29 @@ def from_nchw(
         x = b.emit("pad", [x], border, name=f"{name}_pad")
     if size == b.shape(x)[1:3] and not any(padding):
         return b.nchw(b.emit("mean", [x], MeanAttributes((1, 2), keep_dims=True)))
+    image = b.shape(x)[1], b.shape(x)[2]
+    if any(padding) and padding != same_padding(image, size, stride):
+        return b.nchw(_corrected(b, x, size, stride, padding))
     return b.nchw(b.emit("average_pool2d", [x], AveragePool2DAttributes(size, stride, padding)))
+
+
+def _corrected(b: GraphBuilder, x: Value, size: Pair, stride: Pair, padding: Padding) -> Value:
+    """Average NHWC with padding that is not counted, other than TFLite's SAME.
+
+    Zeros are averaged too; each mean is then multiplied by what it lost by that.
+    """
+    name, (h, w) = b.scope, b.shape(x)[1:3]
+    border = ((0, 0), padding[:2], padding[2:], (0, 0))
+    ones = np.pad(np.ones((h, w), np.float32), border[1:3])
+    x = b.emit("pad", [x], PadAttributes(border), name=f"{name}_pad")
+    attributes = AveragePool2DAttributes(size, stride, (0, 0, 0, 0))
+    y = b.emit("average_pool2d", [x], attributes, name=f"{name}_sums")
+    windows = np.lib.stride_tricks.sliding_window_view(ones, size)[:: stride[0], :: stride[1]]
+    counts = windows.sum(axis=(2, 3))
+    if not counts.all():
+        raise Unsupported("a window lies in the padding alone", "use less padding")
+    lost = (size[0] * size[1] / counts).astype(np.float32)[None, :, :, None]
+    return b.emit("mul", [y, b.constant(lost, f"{name}_factors")], MulAttributes(), name=name)
 
 
 @aten("avg_pool2d.default")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edgecnn.frontends.builder import Declared, GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constants import integers, onnx_integers
 from edgecnn.frontends.ops.reshape import to_shape
 from edgecnn.frontends.spelling import OnnxNode, TfliteOperator, aten, onnx, tflite
 from edgecnn.ir import Shape
+from edgecnn.ops.concat import ConcatAttributes
 from edgecnn.ops.reshape import ReshapeAttributes
 from edgecnn.ops.slice import Part, SliceAttributes
 
@@ -154,3 +157,33 @@ def from_onnx(b: GraphBuilder, node: OnnxNode) -> Value:
         stop = None if step < 0 and end < -n else end
         parts[axis] = part(n, start, stop, step)
     return cut(b, x, parts)
+
+
+@onnx("Gather")
+def from_onnx_gather(b: GraphBuilder, node: OnnxNode) -> Value:
+    """Import Gather with constant indices: a part without its axis, or parts side by side."""
+    x, chosen = node.value(0), b.data(node.value(1))
+    if chosen is None or b.data(x) is not None:
+        raise Unsupported("its indices are computed by the network; they must be constant")
+    shape = b.shape(x)
+    axis = int(node.attributes.get("axis", 0)) % len(shape)
+    if chosen.ndim > 1 or np.any((chosen < -shape[axis]) | (chosen >= shape[axis])):
+        raise Unsupported(f"its indices of shape {chosen.shape} are no list within the axis")
+    if chosen.ndim == 0:
+        return from_aten_select(b, x, axis, int(chosen))
+    parts = [taken(b, x, axis, *run) for run in _runs([int(i) % shape[axis] for i in chosen])]
+    return parts[0] if len(parts) == 1 else b.emit("concat", list(parts), ConcatAttributes(axis))
+
+
+def _runs(indices: list[int]) -> list[tuple[int, int, int]]:
+    """Indices as (start, end, step): one run where they are evenly spaced, or several of step 1."""
+    steps = set(np.diff(indices).tolist())
+    if len(steps) == 1 and (step := steps.pop()) > 0:
+        return [(indices[0], indices[-1] + 1, step)]
+    runs: list[tuple[int, int, int]] = []
+    for index in indices:
+        if runs and runs[-1][1] == index:
+            runs[-1] = (runs[-1][0], index + 1, 1)
+        else:
+            runs.append((index, index + 1, 1))
+    return runs
