@@ -42,6 +42,9 @@ def _reason(op_type: str | bytes, domain: str, opset: int | None) -> str:
     """Why an operator is none of ONNX's at an opset; nothing where it is one."""
     if domain or not isinstance(op_type, str) or not onnx.defs.has(op_type):
         return "this operator is not one of ONNX's own"
-    if opset is None or onnx.defs.has(op_type, max_inclusive_version=opset):
+    if opset is None:
         return ""
+    if onnx.defs.has(op_type, max_inclusive_version=opset):
+        dropped = onnx.defs.get_schema(op_type, max_inclusive_version=opset).deprecated
+        return f"ONNX has dropped this operator before the file's opset, {opset}" if dropped else ""
     return f"ONNX has this operator from a newer opset than the file's, {opset}, on"

@@ -16,6 +16,7 @@ _SUBSTITUTES = {
     **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"), _STATIC),
     **dict.fromkeys(("QLinearWhere", "QLinearReduceMean", "QLinearSoftmax"), _QDQ),
     "GlobalLpPool": "use GlobalAveragePool",
+    "Upsample": "use Resize",
     "LpPool": "use AveragePool",
 }
 

@@ -213,7 +213,8 @@ def test_names_the_operators_that_onnx_does_not_have() -> None:
         [
             node("Convolve", ["x"], ["a"]),
             node("Quant", ["a"], ["b"], domain="elsewhere"),
-            node("GroupNormalization", ["b"], ["y"]),
+            node("GroupNormalization", ["b"], ["c"]),
+            node("Upsample", ["c", "s"], ["y"]),
         ],
         {},
         opset=13,
@@ -221,8 +222,10 @@ def test_names_the_operators_that_onnx_does_not_have() -> None:
     with pytest.raises(UnsupportedError) as error:
         onnx_file.load(serialized(model), "net")
     found = [(p.operator, p.tensor) for p in error.value.problems]
-    assert found == [("Convolve", "a"), ("elsewhere.Quant", "b"), ("GroupNormalization", "y")]
+    named = [("Convolve", "a"), ("elsewhere.Quant", "b"), ("GroupNormalization", "c")]
+    assert found == [*named, ("Upsample", "y")]
     assert "newer opset than the file's, 13" in error.value.problems[2].reason
+    assert "dropped this operator" in error.value.problems[3].reason
 
 
 def test_refuses_scalars() -> None:
