@@ -100,6 +100,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "split-outputs": ("Split", [IMAGE], 1, 3, {"axis": 3, "num_outputs": 3}),
     "slice": ("Slice", [IMAGE, ints(1, -3), ints(4, 9999), ints(2, -1)], 1, 1, {}),
     "gather-steps": ("Gather", [IMAGE, ints(0, 2)], 1, 1, {"axis": 1}),
+    "gather-table": ("Gather", [IMAGE, np.array([[0, 1], [3, 2]])], 1, 1, {"axis": 1}),
     "gather-runs": ("Gather", [IMAGE, ints(3, 1, 2, 0, -1)], 1, 1, {"axis": 1}),
     "slice-steps": ("Slice", [IMAGE, ints(1, 0), ints(4, 8), ints(2, 3), ints(2, 3)], 1, 1, {}),
     "slice-backwards": (

@@ -167,12 +167,16 @@ def from_onnx_gather(b: GraphBuilder, node: OnnxNode) -> Value:
         raise Unsupported("its indices are computed by the network; they must be constant")
     shape = b.shape(x)
     axis = int(node.attributes.get("axis", 0)) % len(shape)
-    if chosen.ndim > 1 or np.any((chosen < -shape[axis]) | (chosen >= shape[axis])):
-        raise Unsupported(f"its indices of shape {chosen.shape} are no list within the axis")
+    if not chosen.size or np.any((chosen < -shape[axis]) | (chosen >= shape[axis])):
+        raise Unsupported(f"its indices are not within its {shape[axis]} values")
     if chosen.ndim == 0:
         return from_aten_select(b, x, axis, int(chosen))
-    parts = [taken(b, x, axis, *run) for run in _runs([int(i) % shape[axis] for i in chosen])]
-    return parts[0] if len(parts) == 1 else b.emit("concat", list(parts), ConcatAttributes(axis))
+    runs = _runs([int(i) % shape[axis] for i in chosen.reshape(-1)])
+    parts = [taken(b, x, axis, *run) for run in runs]
+    y = parts[0] if len(parts) == 1 else b.emit("concat", list(parts), ConcatAttributes(axis))
+    if chosen.ndim == 1:
+        return y
+    return to_shape(b, y, (*shape[:axis], *chosen.shape, *shape[axis + 1 :]))
 
 
 def _runs(indices: list[int]) -> list[tuple[int, int, int]]:
