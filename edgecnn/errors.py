@@ -86,11 +86,41 @@ class Problem:
         return f"{self.operator} at '{self.tensor}': {self.reason}{hint}"
 
 
+#: With more operators of a kind for one reason, only the first is named; and the length to which
+#: names are cut (fused layers have names of hundreds of characters).
+_NAMED = 4
+_NAME_LENGTH = 80
+
+
+def _places(operator: str, tensors: Sequence[str]) -> str:
+    """An operator and where it is, such as ``RELU at 'a', 'b'``."""
+    named = tensors if len(tensors) <= _NAMED else tensors[:1]
+    short = [t if len(t) <= _NAME_LENGTH else f"{t[: _NAME_LENGTH - 3]}..." for t in named]
+    more = f" and {len(tensors) - len(named)} more" if len(named) < len(tensors) else ""
+    return f"{operator} at " + ", ".join(f"'{tensor}'" for tensor in short) + more
+
+
+def _grouped(problems: Sequence[Problem]) -> str:
+    """One text for each reason, with the operators that have it."""
+    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for problem in problems:
+        operators = groups.setdefault((problem.reason, problem.substitute), {})
+        operators.setdefault(problem.operator, []).append(problem.tensor)
+    texts = []
+    for (reason, substitute), operators in groups.items():
+        places = ", ".join(_places(operator, tensors) for operator, tensors in operators.items())
+        texts.append(f"{places}: {reason}" + (f" ({substitute})" if substitute else ""))
+    return "; ".join(texts)
+
+
 class UnsupportedError(UserError):
-    """The model holds operators that cannot be exported exactly; lists every one of them."""
+    """The model holds operators that cannot be exported exactly.
+
+    ``problems`` has every one of them; the message has every reason and kind of operator.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         noun = "operator" if count == 1 else "operators"
-        super().__init__(f"{count} unsupported {noun}: " + "; ".join(map(str, self.problems)))
+        super().__init__(f"{count} unsupported {noun}: " + _grouped(self.problems))

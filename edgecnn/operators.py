@@ -115,6 +115,14 @@ class Operator(Generic[A, P]):
         """Say why a runtime of a dialect cannot be compared on this int8 node, or None."""
         return None
 
+    def undefined(self, params: P, inputs: Sequence[Array]) -> Array | None:
+        """Which samples the stock runtimes have no defined result for; None if there are none.
+
+        ``inputs`` are (samples, *shape). Such samples stop a runtime, or give bytes that depend on
+        its compiler, so parity leaves them out; `evaluate_int` and the C are defined for them.
+        """
+        return None
+
     def internal_values(self, attributes: A, inputs: Sequence[Array | None]) -> Mapping[str, Array]:
         """Values inside of the float operator whose range its quantization depends on, by name."""
         return {}

@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.errors import ModelFormatError
 from edgecnn.fixedpoint import dequantize, quantize
 from edgecnn.float_io import float_outputs
-from edgecnn.frontends.tflite import parse, tensor_names
+from edgecnn.frontends.tflite import UINT8_OFFSET, parse, tensor_names
 from edgecnn.ir import Array, Graph
 
 #: int8 or float32 sample of one input → the array that the file's own input takes.
@@ -67,7 +67,8 @@ class TfliteFile:
         """How one input of the file is fed: itself, or through the QUANTIZE that follows it."""
         names = {i: n for n, i in self.tensors.items()}
         if names.get(outer) in self.graph.inputs:
-            return outer, names[outer], self._quantize(names[outer])
+            to_int8, is_uint8 = self._quantize(names[outer]), self._type(outer) == "UINT8"
+            return outer, names[outer], (lambda x: _to_uint8(to_int8(x))) if is_uint8 else to_int8
         for op in self._subgraph.operators:
             inner = names.get(int(op.outputs[0]), "")
             if int(op.inputs[0]) == outer and inner in self.graph.inputs:
@@ -77,12 +78,12 @@ class TfliteFile:
     def _inverse_of_quantize(self, outer: int, inner: str) -> Feeder:
         """int8 values to the float or uint8 values that a QUANTIZE turns back into them."""
         tensor = self.graph.tensors[inner]
-        if _is_float(self._subgraph.tensors[outer]):
+        if self._type(outer) == "FLOAT32":
             return lambda x: (
                 x if x.dtype == np.float32 else dequantize(x, tensor.scale, tensor.zero_point)
             )
         to_int8 = self._quantize(inner)
-        return lambda x: (to_int8(x).astype(np.int16) + 128).astype(np.uint8)
+        return lambda x: _to_uint8(to_int8(x))
 
     def _quantize(self, name: str) -> Feeder:
         """Float samples of an int8 input as QUANTIZE would turn them into int8."""
@@ -96,6 +97,12 @@ class TfliteFile:
             if name in names and _is_float(self._subgraph.tensors[int(outer)]):
                 self.tensors[names[name]] = int(outer)
                 self._shapes[names[name]] = self.graph.tensors[name].shape
+
+    def _type(self, index: int) -> str:
+        from ai_edge_litert import schema_py_generated as schema
+
+        number = self._subgraph.tensors[index].type
+        return next(name for name, value in vars(schema.TensorType).items() if value == number)
 
     def inputs(self, feeds: Mapping[str, Array], sample: int) -> list[tuple[int, Array]]:
         """(tensor index, array) of each input of the file, in its order, for one sample."""
@@ -121,8 +128,19 @@ class TfliteFile:
         return bytes(builder.Output())
 
     def collect(self, samples: list[dict[str, Array]]) -> dict[str, Array]:
-        """Stack the tensors of samples, in the graph's shapes."""
+        """Stack the tensors of samples, in the graph's shapes; uint8 ones as int8, less 128."""
+        stacked = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
         return {
-            name: np.stack([s[name] for s in samples]).reshape(len(samples), *self._shapes[name])
-            for name in samples[0]
+            name: _from_uint8(array).reshape(len(samples), *self._shapes[name])
+            for name, array in stacked.items()
         }
+
+
+def _to_uint8(x: Array) -> Array:
+    return (x.astype(np.int16) + UINT8_OFFSET).astype(np.uint8)
+
+
+def _from_uint8(x: Array) -> Array:
+    if x.dtype != np.uint8:
+        return x
+    return (x.astype(np.int16) - UINT8_OFFSET).astype(np.int8)

@@ -10,10 +10,11 @@ import numpy as np
 
 from edgecnn import verify
 from edgecnn.errors import InvariantError, ModelFormatError
-from edgecnn.fixedpoint import INT8_MAX, INT8_MIN
+from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constant_folding import fold
 from edgecnn.frontends.spelling import TfliteOperator, TfliteOutput, importers
+from edgecnn.frontends.tflite_hints import operator_reason, type_reason
 from edgecnn.frontends.tflite_tables import FoundTable, find_tables
 from edgecnn.ir import (
     FLOAT32,
@@ -32,6 +33,9 @@ from edgecnn.ops.table import TableAttributes
 IDENTIFIER = b"TFL3"
 #: Dimensions of a tensor; TFLite's kernels take no more.
 _MAX_RANK = 8
+
+#: What is subtracted of a uint8 value to make it int8.
+UINT8_OFFSET = 128
 
 _DTYPES = {
     "FLOAT32": np.float32,
@@ -66,6 +70,11 @@ def parse(data: bytes) -> Any:
         raise ModelFormatError(f"the TFLite file is truncated or corrupted ({error})") from error
     if not model.subgraphs or model.operatorCodes is None or model.buffers is None:
         raise ModelFormatError("the TFLite file is truncated or corrupted (no network in it)")
+    for subgraph in model.subgraphs:
+        subgraph.operators = subgraph.operators or []
+        for operator in subgraph.operators:  # an absent list means an empty one
+            operator.inputs = [] if operator.inputs is None else operator.inputs
+            operator.outputs = [] if operator.outputs is None else operator.outputs
     return model
 
 
@@ -121,8 +130,13 @@ class _Source:
         zero_points = q.zeroPoint if q.zeroPoint is not None and len(q.zeroPoint) else [0]
         zero_point = tuple(int(z) for z in np.broadcast_to(zero_points, (len(scale),)))
         if not all(0 < s <= MAX_SCALE for s in scale):
-            raise ModelFormatError(f"tensor '{self.names[index]}' has a scale that cannot be")
+            wrong = next(s for s in scale if not 0 < s <= MAX_SCALE)
+            raise ModelFormatError(
+                f"tensor '{self.names[index]}' has the scale {wrong:g}, which cannot be"
+            )
         axis = int(q.quantizedDimension) if len(scale) > 1 else None
+        if axis is not None and len(self.shape(index)) == 1:
+            axis = 0  # older converters give biases the axis of the weights
         self._check_quant(index, zero_point, len(scale), axis)
         return QuantParams(scale, zero_point, axis)
 
@@ -166,16 +180,13 @@ class _Importer:
 
     def run(self) -> None:
         """Import inputs, operators and outputs."""
-        stripped = self._stripped_inputs()
-        for index in self.inputs:
-            if index not in stripped:
-                self._add_input(index)
-        operators = [op for op in self.source.graph.operators or [] if op.inputs is not None]
+        self._add_inputs()
+        operators = self.source.graph.operators
         names = [self._op_name(op) for op in operators]
         if "GATHER" in names:
             found = find_tables(operators, names, self.source, self.outputs)
             self.tables, self.inside_tables = found
-        for op in self.source.graph.operators or []:
+        for op in operators:
             self._import(op)
         if self.builder.problems:
             return  # outputs may be missing; `GraphBuilder.finish` lists the problems
@@ -195,22 +206,33 @@ class _Importer:
         )
         self.values[declared] = value
 
-    def _stripped_inputs(self) -> set[int]:
-        """Start in int8 where a float or uint8 input is only quantized."""
+    def _add_inputs(self) -> None:
+        """Enter the inputs; start in int8 where a float or uint8 one is only quantized."""
         readers: dict[int, list[Any]] = {index: [] for index in self.inputs}
-        for op in self.source.graph.operators or []:
+        for op in self.source.graph.operators:
             for index in op.inputs:
                 if int(index) in readers:
                     readers[int(index)].append(op)
-        stripped = set()
         for index in self.inputs:
             ops = readers[index]
-            if len(ops) == 1 and self._op_name(ops[0]) == "QUANTIZE":
-                output = int(ops[0].outputs[0])
-                if self._is_quantize_at_the_end(index, output):
-                    self._add_input(index, output)
-                    stripped.add(index)
-        return stripped
+            quantized = [int(op.outputs[0]) for op in ops if self._op_name(op) == "QUANTIZE"]
+            if len(ops) == len(quantized) == 1 and self._is_quantize_at_the_end(
+                index, quantized[0]
+            ):
+                self._add_input(index, quantized[0])
+            elif ops and len(ops) == len(quantized) and self.source.dtype(index) == "uint8":
+                name, shape = self.source.names[index], self.source.shape(index)
+                quant = self._shifted_quant(index)
+                self.values[index] = self.builder.add_input(name, shape, INT8, quant)
+            else:
+                self._add_input(index)
+
+    def _shifted_quant(self, index: int) -> QuantParams:
+        """The scale and zero point of a uint8 tensor whose values are taken as int8, less 128."""
+        quant = self.source.quant(index)
+        if quant is None or quant.is_per_channel:
+            raise Unsupported(f"tensor '{self.source.names[index]}' of type uint8 has no scale")
+        return QuantParams.per_tensor(quant.scale[0], quant.zero_point[0] - UINT8_OFFSET)
 
     def _is_quantize_at_the_end(self, outer: int, inner: int) -> bool:
         """Whether a conversion between the outside and int8 loses nothing by being left out."""
@@ -219,15 +241,15 @@ class _Importer:
             return False
         if source.dtype(outer) == FLOAT32:
             return True
-        a, b = source.quant(outer), source.quant(inner)
-        shift_only = a is not None and b is not None and a.scale == b.scale
-        return bool(
-            source.dtype(outer) == "uint8"
-            and shift_only
-            and a
-            and b
-            and a.zero_point[0] - b.zero_point[0] == 128
-        )
+        if source.dtype(outer) != "uint8":
+            return False
+        a, b = self._shifted_quant(outer), source.quant(inner)
+        if b is None or a.zero_point != b.zero_point:
+            return False
+        codes = np.arange(INT8_MIN, INT8_MAX + 1)
+        multiplier, shift = quantize_multiplier(a.scale[0] / b.scale[0])
+        rescaled = requantize(codes - a.zero_point[0], multiplier, shift, b.zero_point[0])
+        return a.scale == b.scale or bool((rescaled == codes).all())
 
     def _op_name(self, op: Any) -> str:
         code = self.source.model.operatorCodes[op.opcodeIndex]
@@ -262,10 +284,11 @@ class _Importer:
 
     def _import(self, op: Any) -> None:
         name = self._op_name(op)
-        output = int(op.outputs[0]) if op.outputs is not None and len(op.outputs) else -1
-        if output < 0:
+        output = int(op.outputs[0]) if len(op.outputs) else -1
+        if output < 0 and name in importers().tflite:
             raise ModelFormatError(f"an operator {name} has no output")
-        label = self.source.names[output]
+        named = [output, *map(int, op.inputs)]
+        label = next((self.source.names[i] for i in named if i >= 0), "the start")
         try:
             self._import_one(op, name, output)
         except Unsupported as problem:
@@ -281,6 +304,8 @@ class _Importer:
             self.values[output] = self._table(self.tables[output], output)
             return
         inputs = [int(i) for i in op.inputs]
+        if output < 0:
+            raise Unsupported(*operator_reason(name))
         if self._fold(op, name, inputs, output):
             return
         if (
@@ -299,8 +324,8 @@ class _Importer:
             return
         table = importers().tflite
         if name not in table:
-            raise Unsupported("this operator is not supported")
-        outputs = [self._declared(int(i)) for i in op.outputs]
+            raise Unsupported(*operator_reason(name))
+        outputs = [self._declared(int(i), name) for i in op.outputs]
         is_float = outputs[0].dtype == FLOAT32
         values = [self._value(i, as_float=is_float) for i in inputs]
         if not values or values[0] is None:
@@ -326,15 +351,17 @@ class _Importer:
         operator = TfliteOperator("GATHER", [self._value(found.source)], None, [declared])
         return operator.emit(self.builder, "table", operator.inputs, attributes)
 
-    def _declared(self, index: int) -> TfliteOutput:
-        """What the file says of an output; `Unsupported` for a type that is not computed."""
+    def _declared(self, index: int, operator: str = "") -> TfliteOutput:
+        """What the file says of an output; `Unsupported` for a type that is not computed.
+
+        A uint8 output of the network that is only quantized counts as int8, less 128.
+        """
         source = self.source
         dtype, quant = source.dtype(index), source.quant(index)
+        if dtype == "uint8" and operator == "QUANTIZE" and index in self.outputs:
+            dtype, quant = INT8, self._shifted_quant(index)
         if dtype not in (FLOAT32, INT8, INT32):
-            raise Unsupported(
-                f"it computes {dtype}; only int8 and float32 are supported",
-                "quantize the model to int8",
-            )
+            raise Unsupported(*type_reason(dtype))
         if dtype == INT8 and quant is None:
             raise Unsupported("its int8 output has no scale")
         return TfliteOutput(source.names[index], dtype, source.shape(index), quant)
@@ -349,7 +376,7 @@ class _Importer:
     def _check_types(self, operator: TfliteOperator, inputs: list[int]) -> None:
         """Activations are all of one type; only ARG_MAX and ARG_MIN count in int32."""
         dtypes = {
-            self.source.dtype(i)
+            self.builder.tensors[value].dtype
             for i, value in zip(inputs, operator.inputs, strict=True)
             if value
             and self.builder.data(value) is None

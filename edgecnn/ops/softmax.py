@@ -26,9 +26,12 @@ from edgecnn.operators import Dialect, Operator, OutputRange
 DIFFERENCE_INTEGER_BITS = 5
 SUM_INTEGER_BITS = 12
 
-#: With more values, the sum of exponentials can reach 512. The shares are then divided by 2**32,
-#: where TensorFlow Lite Micro stops the program and C's shifts are undefined.
-MAX_DEPTH = 511
+#: The sum of exponentials has 12 integer bits, so that more values could overflow it.
+MAX_DEPTH = (1 << SUM_INTEGER_BITS) - 1
+#: A sum of exponentials from which shares are divided by 2**32 or more, which gives 0. TensorFlow
+#: Lite Micro stops the program there, or shifts int32 by 32 bits, which C leaves undefined.
+UNDEFINED_SUM = 512
+LARGEST_SHIFT = 31
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,23 @@ class Softmax(Operator[SoftmaxAttributes, SoftmaxParams]):
 
     def evaluate_int(self, params: SoftmaxParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Compute TFLite's fixed-point softmax (``reference_ops::Softmax`` for int8)."""
-        x = inputs[0].astype(np.int64)
+        counts, powers, reciprocal, exponent = self._exponentials(params, inputs[0])
+        shares = saturating_rounding_doubling_high_mul(reciprocal, powers)
+        y = saturate_int8(rounding_divide_by_pot(shares, exponent) + INT8_MIN)
+        return (np.where(counts, y, np.int8(INT8_MIN)),)
+
+    def undefined(self, params: SoftmaxParams, inputs: Sequence[Array]) -> Array | None:
+        if params.depth < UNDEFINED_SUM:
+            return None
+        *_, exponent = self._exponentials(params, inputs[0])
+        over: Array = (exponent > LARGEST_SHIFT).any(axis=tuple(range(1, exponent.ndim)))
+        return over
+
+    def _exponentials(
+        self, params: SoftmaxParams, inputs: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        """Which values count, their exponentials, 1 over their sum, and the shift of shares."""
+        x = inputs.astype(np.int64)
         difference = x - x.max(axis=-1, keepdims=True)
         counts = difference >= params.difference_min
         scaled = multiply_by_quantized_multiplier(
@@ -103,10 +122,7 @@ class Softmax(Operator[SoftmaxAttributes, SoftmaxParams]):
         total = terms.sum(axis=-1, keepdims=True)
         headroom = count_leading_zeros_32(total)
         reciprocal = one_over_one_plus_x((total << headroom) - (1 << 31))
-        exponent = SUM_INTEGER_BITS - headroom + 31 - 8
-        shares = saturating_rounding_doubling_high_mul(reciprocal, powers)
-        y = saturate_int8(rounding_divide_by_pot(shares, exponent) + INT8_MIN)
-        return (np.where(counts, y, np.int8(INT8_MIN)),)
+        return counts, powers, reciprocal, SUM_INTEGER_BITS - headroom + 31 - 8
 
     def permuted(
         self, attributes: SoftmaxAttributes, permutation: tuple[int, ...]
@@ -121,7 +137,7 @@ class Softmax(Operator[SoftmaxAttributes, SoftmaxParams]):
             return f"its beta is {a.beta}; it must be over 0"
         if x.shape[-1] > MAX_DEPTH:
             return (
-                f"it runs over {x.shape[-1]} values; TensorFlow Lite Micro computes at most "
+                f"it runs over {x.shape[-1]} values; TensorFlow Lite Micro can sum at most "
                 f"{MAX_DEPTH} (let the network end with the softmax's input)"
             )
         if x.quant is not None and a.beta * x.scale * (1 << 26) <= 1:

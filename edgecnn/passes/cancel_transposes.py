@@ -172,7 +172,7 @@ class _Sweep:
         for name, view in zip(self.graph.outputs, views, strict=True):
             after = self.graph.output_permutations.get(name, tuple(range(len(view.shape))))
             folded = compose(view.permutation, after) if view.is_plain else after
-            if view.is_plain and folded[0] == 0 and view.source not in (*taken, *outputs):
+            if view.is_plain and folded[:1] == (0,) and view.source not in (*taken, *outputs):
                 output, after = view.source, folded
             else:
                 output = self.written(name)

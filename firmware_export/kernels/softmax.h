@@ -99,7 +99,7 @@ EDGECNN_FUNCTION void edgecnn_softmax(const edgecnn_softmax_params *p, const int
         for (int32_t i = 0; i < p->depth; ++i) {
             const int32_t difference = input[i] - largest;
             int32_t value = INT8_MIN;
-            if (difference >= p->difference_min) {
+            if (difference >= p->difference_min && exponent <= 31) { /* over 31: under a half */
                 const int32_t power = edgecnn_softmax_power(p, difference);
                 value += edgecnn_rounding_divide_by_pot(edgecnn_doubling_high_mul(share, power),
                                                         exponent);

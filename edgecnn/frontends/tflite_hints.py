@@ -1,0 +1,78 @@
+"""Why some TFLite operators and types cannot be exported, and what to do instead."""
+
+from __future__ import annotations
+
+_STATE = (
+    "it keeps state from one run to the next; here every run starts anew",
+    "convert the model without streaming, over a whole window",
+)
+_CONTROL_FLOW = ("control flow is not supported", "")
+_POSTPROCESSING = "let the network end before it and compute it apart"
+
+_REASONS = {
+    **dict.fromkeys(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), _STATE),
+    **dict.fromkeys(("IF", "WHILE", "CALL"), _CONTROL_FLOW),
+    "DEQUANTIZE": (
+        "the network goes on in float after it; only float or int8 throughout is supported",
+        "quantize the whole model to int8",
+    ),
+    "FAKE_QUANT": (
+        "it belongs to quantization-aware training",
+        "convert the trained model to int8",
+    ),
+    "CUSTOM ethos-u": (
+        "it is a command stream for Arm's Ethos-U, which no other core can run",
+        "give the model from before Vela",
+    ),
+    "CUSTOM edgetpu-custom-op": (
+        "it is compiled for the Coral Edge TPU, which no other core can run",
+        "give the model from before the Edge TPU compiler",
+    ),
+    "CUSTOM TFLite_Detection_PostProcess": (
+        "TensorFlow Lite Micro computes it in float",
+        _POSTPROCESSING,
+    ),
+    "NON_MAX_SUPPRESSION_V4": ("boxes are selected in float", _POSTPROCESSING),
+    "NON_MAX_SUPPRESSION_V5": ("boxes are selected in float", _POSTPROCESSING),
+}
+_CUSTOM_KINDS = (
+    ("CUSTOM XC_", ("it is compiled for XMOS cores", "give the model from before xmos-ai-tools")),
+    (
+        "CUSTOM Signal",
+        ("it computes audio features, not a layer", "compute them apart, from the audio"),
+    ),
+    (
+        "CUSTOM Flex",
+        ("it is an operator of TensorFlow itself", "convert with TFLITE_BUILTINS_INT8 only"),
+    ),
+    ("CUSTOM ", ("custom operators are not supported", "")),
+)
+
+
+def operator_reason(name: str) -> tuple[str, str]:
+    """The reason why an operator without an importer is refused, and a substitute or ""."""
+    if name in _REASONS:
+        return _REASONS[name]
+    for prefix, reason in _CUSTOM_KINDS:
+        if name.startswith(prefix):
+            return reason
+    return "this operator is not supported", ""
+
+
+def type_reason(dtype: str) -> tuple[str, str]:
+    """The reason why an operator that computes some type is refused, and a substitute."""
+    if dtype == "uint8":
+        return (
+            "it computes uint8, an older format that TensorFlow Lite Micro no longer computes; "
+            "only int8 and float32 are supported",
+            "convert the float model to int8",
+        )
+    if dtype == "int16":
+        return (
+            "it computes int16; only int8 and float32 are supported",
+            "quantize activations to int8 too, not to int16",
+        )
+    return (
+        f"it computes {dtype}; only int8 and float32 are supported",
+        "quantize the model to int8",
+    )
