@@ -61,7 +61,7 @@ def load_path(path: str | Path, input_shapes: InputShapes = None) -> Graph:
             graph = torch_export.load_pt2(path, name)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from error
-    return pipeline.run(graph)
+    return pipeline.run(graph, keep_layout=path.suffix == ".tflite")
 
 
 def _torch_front_end() -> Any:

@@ -119,7 +119,7 @@ def open_export(directory: Path) -> Artifact:
     path = directory / f"{name}.tflite"
     data = read_bytes(path)
     try:
-        graph = pipeline.run(tflite.load(data, name)).replace(
+        graph = pipeline.run(tflite.load(data, name), keep_layout=True).replace(
             input_permutations=_permutations(facts["input_permutations"]),
             output_permutations=_permutations(facts["output_permutations"]),
         )

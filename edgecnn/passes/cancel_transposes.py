@@ -33,9 +33,14 @@ from edgecnn.passes.views import View, narrowed, regrouped, reshaped
 from edgecnn.reductions import ReduceAttributes
 
 
-def cancel_transposes(graph: Graph) -> Graph:
-    """Return an equal graph with fewer transposes, or the graph itself where none can go."""
-    result = _fold_input_transposes(_Sweep(graph).run())
+def cancel_transposes(graph: Graph, *, keep_layout: bool = False) -> Graph:
+    """Return an equal graph with fewer transposes, or the graph itself where none can go.
+
+    With ``keep_layout``, inputs and outputs stay as they are laid out, and a tensor that is now
+    computed in another layout gets another name.
+    """
+    swept = _Sweep(graph, keep_layout).run()
+    result = swept if keep_layout else _fold_input_transposes(swept)
     return result if _transposes(result) <= _transposes(graph) else graph
 
 
@@ -46,8 +51,9 @@ def _transposes(graph: Graph) -> int:
 class _Sweep:
     """The graph being rewritten: nodes and tensors so far, and a view of each old activation."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, keep_layout: bool) -> None:
         self.graph = graph
+        self.keep_layout = keep_layout
         self.consumers = graph.consumers()
         self.wanted = _next_transposes(graph)
         self.nodes: list[Node] = []
@@ -64,6 +70,8 @@ class _Sweep:
             if not self._rewrite(node):
                 self._copy(node)
         outputs, permutations = self._ends()
+        if self.keep_layout:
+            self._rename_moved()
         graph = self.graph.replace(
             nodes=tuple(self.nodes),
             tensors=self.tensors,
@@ -172,7 +180,8 @@ class _Sweep:
         for name, view in zip(self.graph.outputs, views, strict=True):
             after = self.graph.output_permutations.get(name, tuple(range(len(view.shape))))
             folded = compose(view.permutation, after) if view.is_plain else after
-            if view.is_plain and folded[:1] == (0,) and view.source not in (*taken, *outputs):
+            may_fold = view.is_plain and not self.keep_layout and folded[:1] == (0,)
+            if may_fold and view.source not in (*taken, *outputs):
                 output, after = view.source, folded
             else:
                 output = self.written(name)
@@ -184,6 +193,13 @@ class _Sweep:
             if not is_identity(after):
                 permutations[output] = after
         return tuple(outputs), permutations
+
+    def _rename_moved(self) -> None:
+        """Give tensors that are computed in another layout a name of their own."""
+        for name, view in self.views.items():
+            if view.source == name and not view.is_trivial and name not in self._names:
+                taken = {*self.graph.tensors, *self.tensors, *self._names.values()}
+                self._names[name] = unique_name(taken, f"{name}_inner")
 
 
 # --- rules: each returns False, having changed nothing, where it does not apply -------------------

@@ -36,13 +36,19 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
 )
 
 
-def run(graph: Graph) -> Graph:
+def run(graph: Graph, *, keep_layout: bool = False) -> Graph:
     """Simplify a graph that a front end made; the result computes the same.
+
+    With ``keep_layout``, the layout of inputs, outputs, and of every tensor that keeps its name
+    stays, so that the graph can be compared with the file that it came from.
 
     Raises `InvariantError` where the graph, or what a pass makes of it, breaks a rule.
     """
     verify.check(graph)
     for rewrite in PIPELINE:
-        graph = rewrite(graph)
+        if rewrite is cancel_transposes:
+            graph = cancel_transposes(graph, keep_layout=keep_layout)
+        else:
+            graph = rewrite(graph)
         verify.check(graph)
     return graph

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from edgecnn import loading
 from edgecnn.errors import UnsupportedError, UserError
 from edgecnn.frontends.tflite import load
 from edgecnn.ir import QuantParams
 from edgecnn.parity import Artifact, random_feeds, verify
 from edgecnn.passes import pipeline
-from firmware_export.runners import numpy_simulator, tflm
+from firmware_export.export import export
+from firmware_export.manifest import open_export
+from firmware_export.runners import host_c, numpy_simulator, tflm
 from firmware_export.tflite_writer import to_tflite
 from tests.frontends.test_tflite_reader import check_on_stock_runners, ended_file
 from tests.frontends.tflite_models import ModelFile
@@ -87,6 +92,46 @@ def test_uint8_ends_of_another_scale_are_requantized(
 def test_a_uint8_input_without_a_scale_is_refused() -> None:
     with pytest.raises(UserError, match="'x' of type uint8 has no scale"):
         load(ended_file("uint8", None, at_the_end=False), "net")
+
+
+def moved_file(case: str) -> bytes:
+    """Layers between transposes, as converters from NCHW leave them."""
+    file = ModelFile()
+    quant = (0.1, 3)
+    x = file.tensor("x", (1, 3, 3, 4), quant=quant)
+    turned = file.tensor("turned", (1, 4, 3, 3), quant=quant)
+    file.operator("TRANSPOSE", [x, file.constant("nchw", [0, 3, 1, 2])], [turned])
+    if case == "transpose":
+        return file.finish([x], [turned])
+    if case == "relu":
+        y = file.tensor("y", (1, 4, 3, 3), quant=quant)
+        file.operator("RELU", [turned], [y])
+        return file.finish([x], [y])
+    rows = file.tensor("rows", (1, 4, 3), quant=quant)
+    reducer = file.options("ReducerOptions", keepDims=False)
+    file.operator("MEAN", [turned, file.constant("last", [3])], [rows], reducer)
+    if case == "mean":
+        return file.finish([x], [rows])
+    all_of_it = file.tensor("all_of_it", (1, 4), quant=quant)
+    file.operator("MEAN", [rows, file.constant("then", [2])], [all_of_it], reducer)
+    return file.finish([x], [all_of_it])
+
+
+@pytest.mark.parametrize("case", ["transpose", "relu", "mean", "means"])
+def test_files_keep_the_layout_of_their_ends(case: str, tmp_path: Path) -> None:
+    """The command line's own way: read, write everything, verify against the file, read again."""
+    path = tmp_path / "moved.tflite"
+    path.write_bytes(moved_file(case))
+    graph = loading.load_path(path)
+    original = load(path.read_bytes(), "net")
+    assert [graph.tensors[name].shape for name in graph.outputs] == [
+        original.tensors[name].shape for name in original.outputs
+    ]
+    result = export(graph, tmp_path / "out", source_tflite=path.read_bytes())
+    assert result.parity.passed
+    artifact = open_export(tmp_path / "out")
+    runners = (numpy_simulator.RUNNER, tflm.RUNNER, host_c.RUNNER)
+    assert verify(artifact, runners, random_feeds(artifact.graph, 10, 1)).passed
 
 
 # --- refusals -----------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from edgecnn.ops.pad import PadAttributes
 from edgecnn.ops.reshape import ReshapeAttributes
 from edgecnn.ops.softmax import SoftmaxAttributes
 from edgecnn.ops.transpose import TransposeAttributes
+from edgecnn.parity import random_feeds
 from edgecnn.passes import pipeline
+from edgecnn.simulator import run_int
 from tests.passes.graphs import Sketch, assert_same
 from tests.passes.int8_graphs import arbitrary_int8, run_as_given
 from tests.torch_helpers import counts
@@ -122,3 +124,25 @@ def test_int8_graphs_keep_their_bytes(seed: int) -> None:
         after = pipeline.run(before)
         for want, got in zip(run_as_given(before), run_as_given(after), strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_name_that_stays_keeps_its_bytes_and_layout(seed: int) -> None:
+    """What parity with a given file compares: outputs as they are, and tensors by their names."""
+    rng = np.random.default_rng(200 + seed)
+    moved = shared = 0
+    for _ in range(GRAPHS_OF_A_TEST):
+        before = arbitrary_int8(random_graph(rng, STEPS)).replace(input_permutations={})
+        after = pipeline.run(before, keep_layout=True)
+        assert after.inputs == before.inputs
+        assert after.input_permutations == after.output_permutations == {}
+        feeds = random_feeds(before, 4, seed)
+        want, got = run_int(before, feeds), run_int(after, feeds)
+        for name, result in zip(before.outputs, after.outputs, strict=True):
+            np.testing.assert_array_equal(got[result], want[name])
+        for name in want.keys() & got.keys():
+            np.testing.assert_array_equal(got[name].reshape(-1), want[name].reshape(-1))
+            shared += 1
+        moved += sum(name.endswith("_inner") for name in got)
+    assert shared > 4 * GRAPHS_OF_A_TEST
+    assert moved

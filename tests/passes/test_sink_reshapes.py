@@ -40,6 +40,16 @@ def test_leaves_sums_of_different_shapes_before_the_reshape() -> None:
     assert [n.op for n in sink_reshapes(graph).nodes] == ["reshape", "reshape", "add"]
 
 
+def test_leaves_numbers_that_have_more_axes_than_the_source() -> None:
+    b = GraphBuilder("net")
+    x = reshape(b, b.add_input("a", (1, 12)), 1, 1, 4, 3)
+    number = b.constant(np.ones((1, 1, 1, 1), np.float32))
+    b.outputs.append(b.emit("add", [x, number], AddAttributes()))
+    after = sink_reshapes(b.finish())
+    verify.check(after)
+    assert [n.op for n in after.nodes] == ["reshape", "add"]
+
+
 def test_leaves_vectors_that_are_broadcast() -> None:
     b = GraphBuilder("net")
     x = reshape(b, b.add_input("a", (1, 12)), 1, 4, 3)
