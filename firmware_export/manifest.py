@@ -14,7 +14,6 @@ from edgecnn.ir import Graph
 from edgecnn.loading import read_bytes
 from edgecnn.operators import operator
 from edgecnn.parity import Artifact
-from edgecnn.passes import pipeline
 from firmware_export.c_writer import CNetwork, Provenance
 from firmware_export.tflite_file import takes_floats
 
@@ -118,8 +117,8 @@ def open_export(directory: Path) -> Artifact:
             raise ModelFormatError(f"the export in {directory} is incomplete: {file} is missing")
     path = directory / f"{name}.tflite"
     data = read_bytes(path)
-    try:
-        graph = pipeline.run(tflite.load(data, name), keep_layout=True).replace(
+    try:  # no passes: they could find more to move, and the C has the tensors as they were
+        graph = tflite.load(data, name).replace(
             input_permutations=_permutations(facts["input_permutations"]),
             output_permutations=_permutations(facts["output_permutations"]),
         )

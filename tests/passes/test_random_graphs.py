@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from edgecnn.frontends.tflite import load
 from edgecnn.ir import Graph, Shape
 from edgecnn.ops.add import AddAttributes
 from edgecnn.ops.conv2d import Conv2DAttributes
@@ -19,6 +20,8 @@ from edgecnn.ops.transpose import TransposeAttributes
 from edgecnn.parity import random_feeds
 from edgecnn.passes import pipeline
 from edgecnn.simulator import run_int
+from edgecnn.support import problems
+from firmware_export.tflite_writer import to_tflite
 from tests.passes.graphs import Sketch, assert_same
 from tests.passes.int8_graphs import arbitrary_int8, run_as_given
 from tests.torch_helpers import counts
@@ -146,3 +149,15 @@ def test_every_name_that_stays_keeps_its_bytes_and_layout(seed: int) -> None:
         moved += sum(name.endswith("_inner") for name in got)
     assert shared > 4 * GRAPHS_OF_A_TEST
     assert moved
+
+
+def test_what_is_written_is_read_with_every_tensor() -> None:
+    """An exported folder is opened without the passes, which might find more to move."""
+    rng = np.random.default_rng(300)
+    for _ in range(GRAPHS_OF_A_TEST):
+        graph = pipeline.run(arbitrary_int8(random_graph(rng, STEPS)))
+        if problems(graph):
+            continue
+        again = load(to_tflite(graph), "net")
+        assert {*graph.activations()} <= {*again.activations()}
+        assert again.outputs == graph.outputs
