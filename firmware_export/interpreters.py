@@ -66,10 +66,11 @@ class TflmSession:
         """Load with an arena, doubled until it is large enough."""
         from tflite_micro import runtime
 
+        data = self._file.without_memory_plan()
         while True:
             try:
                 return runtime.Interpreter.from_bytes(
-                    self._file.data,
+                    data,
                     arena_size=arena,
                     intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
                 )

@@ -17,16 +17,19 @@ from edgecnn.ir import Array, Graph
 Feeder = Callable[[Array], Array]
 
 
+_MEMORY_PLAN = b"OfflineMemoryAllocation"
+
+
 def takes_floats(data: bytes) -> bool:
     """Whether the inputs of a file are float32."""
     subgraph = parse(data).subgraphs[0]
-    return all(_is_float(subgraph.tensors[int(i)]) for i in subgraph.inputs)
+    return all(_has_type(subgraph.tensors[int(i)], "FLOAT32") for i in subgraph.inputs)
 
 
-def _is_float(tensor: Any) -> bool:
+def _has_type(tensor: Any, name: str) -> bool:
     from ai_edge_litert import schema_py_generated as schema
 
-    return bool(tensor.type == schema.TensorType.FLOAT32)
+    return bool(tensor.type == getattr(schema.TensorType, name))
 
 
 class TfliteFile:
@@ -67,7 +70,8 @@ class TfliteFile:
         """How one input of the file is fed: itself, or through the QUANTIZE that follows it."""
         names = {i: n for n, i in self.tensors.items()}
         if names.get(outer) in self.graph.inputs:
-            to_int8, is_uint8 = self._quantize(names[outer]), self._type(outer) == "UINT8"
+            is_uint8 = _has_type(self._subgraph.tensors[outer], "UINT8")
+            to_int8 = self._quantize(names[outer])
             return outer, names[outer], (lambda x: _to_uint8(to_int8(x))) if is_uint8 else to_int8
         for op in self._subgraph.operators:
             inner = names.get(int(op.outputs[0]), "")
@@ -78,7 +82,7 @@ class TfliteFile:
     def _inverse_of_quantize(self, outer: int, inner: str) -> Feeder:
         """int8 values to the float or uint8 values that a QUANTIZE turns back into them."""
         tensor = self.graph.tensors[inner]
-        if self._type(outer) == "FLOAT32":
+        if _has_type(self._subgraph.tensors[outer], "FLOAT32"):
             return lambda x: (
                 x if x.dtype == np.float32 else dequantize(x, tensor.scale, tensor.zero_point)
             )
@@ -94,15 +98,9 @@ class TfliteFile:
         """Add the float tensors behind int8 outputs to what is shown."""
         names = float_outputs(self.graph)
         for name, outer in zip(self.graph.outputs, self._subgraph.outputs, strict=True):
-            if name in names and _is_float(self._subgraph.tensors[int(outer)]):
+            if name in names and _has_type(self._subgraph.tensors[int(outer)], "FLOAT32"):
                 self.tensors[names[name]] = int(outer)
                 self._shapes[names[name]] = self.graph.tensors[name].shape
-
-    def _type(self, index: int) -> str:
-        from ai_edge_litert import schema_py_generated as schema
-
-        number = self._subgraph.tensors[index].type
-        return next(name for name, value in vars(schema.TensorType).items() if value == number)
 
     def inputs(self, feeds: Mapping[str, Array], sample: int) -> list[tuple[int, Array]]:
         """(tensor index, array) of each input of the file, in its order, for one sample."""
@@ -123,6 +121,22 @@ class TfliteFile:
         rest = [i for i in self.tensors.values() if i not in first and i not in inputs]
         subgraph.outputs = np.array([*first, *rest], np.int32)
         model.signatureDefs = None
+        builder = flatbuffers.Builder(len(self.data))
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def without_memory_plan(self) -> bytes:
+        """The file less the places in the arena that it may prescribe.
+
+        TensorFlow Lite Micro follows them only while tensors share memory, and otherwise stops.
+        """
+        import flatbuffers
+
+        model: Any = parse(self.data)
+        kept = [entry for entry in model.metadata or [] if entry.name != _MEMORY_PLAN]
+        if len(kept) == len(model.metadata or []):
+            return self.data
+        model.metadata = kept
         builder = flatbuffers.Builder(len(self.data))
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())

@@ -134,6 +134,22 @@ def test_files_keep_the_layout_of_their_ends(case: str, tmp_path: Path) -> None:
     assert verify(artifact, runners, random_feeds(artifact.graph, 10, 1)).passed
 
 
+def test_a_prescribed_memory_plan_does_not_stop_the_oracle() -> None:
+    """Places in the arena come as metadata: version, subgraph, count, an offset per tensor."""
+    file = ModelFile()
+    x, y, z = (file.tensor(name, (1, 6), quant=(0.1, 3)) for name in "xyz")
+    file.operator("RELU", [x], [y])
+    file.operator("RELU6", [y], [z])
+    plan = np.array([1, 0, 3, 0, 16, 32], np.int32)
+    buffer = file.schema.BufferT()
+    buffer.data = np.frombuffer(plan.tobytes(), np.uint8)
+    file.model.buffers.append(buffer)
+    entry = file.schema.MetadataT()
+    entry.name, entry.buffer = "OfflineMemoryAllocation", len(file.model.buffers) - 1
+    file.model.metadata = [*(file.model.metadata or []), entry]
+    check_on_stock_runners(file.finish([x], [z]))
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 
