@@ -68,18 +68,19 @@ def _to_array(item: Any) -> Array:
 
 
 def _samples(array: Array, shape: Shape, what: str) -> Array:
-    """One sample or many as (samples, *shape)."""
+    """One sample or many as (samples, *shape); a batch axis of 1 may be left out."""
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what} are of type {array.dtype}; numbers are needed")
-    if array.shape == shape[1:]:
+    one = shape[1:] if shape[:1] == (1,) else shape
+    if array.shape == one:
         array = array[None]
-    if array.size and array.shape[1:] == shape[1:]:
+    if array.size and array.shape[1:] == one:
         return array.reshape(len(array), *shape)
     if array.size and array.shape[1:] == shape:
         return array
     if not array.size:
         raise DataError(f"{what} are empty (shape {array.shape})")
-    wanted = ", ".join(map(str, shape[1:]))
+    wanted = ", ".join(map(str, one))
     raise DataError(f"{what} have shape {array.shape}; the network takes (samples, {wanted})")
 
 

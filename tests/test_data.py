@@ -15,7 +15,8 @@ import edgecnn
 from edgecnn.data import check_labels, load_file, to_feeds, user_shape
 from edgecnn.errors import DataError, UserError
 from edgecnn.fixedpoint import dequantize
-from edgecnn.ir import Array, Graph
+from edgecnn.frontends.builder import GraphBuilder
+from edgecnn.ir import Array, Graph, Shape
 from tests.command_line import images, small_float, small_int8, two_inputs
 
 X = images(6)
@@ -69,6 +70,19 @@ def test_every_form_gives_the_same_feeds(form: str) -> None:
 def test_one_sample_is_enough() -> None:
     (array,) = to_feeds(small_float(), X[0]).values()
     assert array.shape == (1, 1, 8, 8, 1)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (6,), (2, 3, 4)])
+def test_only_a_batch_axis_of_one_may_be_left_out(shape: Shape) -> None:
+    graph = GraphBuilder("net")
+    graph.outputs.append(graph.emit("relu", [graph.add_input("x", shape)]))
+    network = graph.finish()
+    for samples in (1, 3):
+        (array,) = to_feeds(network, np.ones((samples, *shape))).values()
+        assert array.shape == (samples, *shape)
+    assert to_feeds(network, np.ones(shape))["x"].shape == (1, *shape)
+    with pytest.raises(DataError, match=rf"takes \(samples, {', '.join(map(str, shape))}\)"):
+        to_feeds(network, np.ones((3, *shape[1:], 5)))
 
 
 def test_an_int8_graph_takes_reals_and_int8() -> None:

@@ -63,6 +63,12 @@ def _elementwise(compute: Callable[[Array, Array], Array]) -> _Folder:
     return folder
 
 
+def _floor_mod(arrays: Sequence[Array], options: Any) -> Array | None:
+    a, b = arrays
+    fits = math.prod(np.broadcast_shapes(a.shape, b.shape)) <= MAX_SIZE
+    return np.mod(a, b) if fits and (b != 0).all() else None
+
+
 _FOLDERS: dict[str, _Folder] = {
     "STRIDED_SLICE": _strided_slice,
     "SLICE": _slice,
@@ -85,6 +91,7 @@ _FOLDERS: dict[str, _Folder] = {
     "ADD": _elementwise(np.add),
     "SUB": _elementwise(np.subtract),
     "MUL": _elementwise(np.multiply),
+    "FLOOR_MOD": _floor_mod,
     "CAST": lambda a, o: a[0],  # the importer turns results into the type that is declared
 }
 

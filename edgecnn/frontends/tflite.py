@@ -14,6 +14,7 @@ from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, quantize_multiplier, requanti
 from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constant_folding import fold
 from edgecnn.frontends.spelling import TfliteOperator, TfliteOutput, importers
+from edgecnn.frontends.tflite_dilation import REASON, Batches, batches_to_space, space_to_batches
 from edgecnn.frontends.tflite_hints import operator_reason, type_reason
 from edgecnn.frontends.tflite_tables import FoundTable, find_tables
 from edgecnn.ir import (
@@ -177,6 +178,7 @@ class _Importer:
         self.outputs = [int(i) for i in source.graph.outputs]
         self.tables: dict[int, FoundTable] = {}
         self.inside_tables: set[int] = set()
+        self.batches: dict[int, Batches] = {}
 
     def run(self) -> None:
         """Import inputs, operators and outputs."""
@@ -264,6 +266,8 @@ class _Importer:
         """The builder's value of a tensor; constants enter when they are first used."""
         if index < 0:
             return None
+        if index in self.batches:
+            raise Unsupported(REASON)
         if index not in self.values:
             data = self.source.data(index)
             if data is None and not self.source.graph.tensors[index].isVariable:
@@ -322,6 +326,9 @@ class _Importer:
             assert value is not None
             self.values[output] = value
             return
+        if name == "SPACE_TO_BATCH_ND" or (inputs and inputs[0] in self.batches):
+            self._import_in_batches(op, name, inputs, output)
+            return
         table = importers().tflite
         if name not in table:
             raise Unsupported(*operator_reason(name))
@@ -337,12 +344,32 @@ class _Importer:
         result = table[name](builder, operator)
         results = result if isinstance(result, list) else [result]
         for index, declared, value in zip(op.outputs, outputs, results, strict=True):
-            if builder.shape(value) != declared.shape:
-                raise ModelFormatError(
-                    f"operator {name} at '{declared.name}' declares an output of shape "
-                    f"{declared.shape}; its inputs give {builder.shape(value)}"
-                )
-            self.values[int(index)] = value
+            self._enter(name, int(index), declared, value)
+
+    def _import_in_batches(self, op: Any, name: str, inputs: list[int], output: int) -> None:
+        """Follow SPACE_TO_BATCH_ND through a convolution to BATCH_TO_SPACE_ND."""
+        declared = self._declared(output)
+        others = [self._value(i, as_float=declared.dtype == FLOAT32) for i in inputs[1:]]
+        if name == "SPACE_TO_BATCH_ND":
+            moved = TfliteOperator(name, [self._value(inputs[0]), *others], None, [declared])
+            self.batches[output] = space_to_batches(self.builder, moved)
+            return
+        batches = self.batches[inputs[0]]
+        operator = TfliteOperator(name, [None, *others], op.builtinOptions, [declared])
+        if name == "BATCH_TO_SPACE_ND":
+            value = batches_to_space(self.builder, batches, operator)
+            self._enter(name, output, declared, value)
+        else:
+            self.batches[output] = batches.after(operator, self.source.shape(inputs[0]))
+
+    def _enter(self, name: str, output: int, declared: TfliteOutput, value: Value) -> None:
+        """Keep what was imported for an output, whose shape must be the declared one."""
+        if self.builder.shape(value) != declared.shape:
+            raise ModelFormatError(
+                f"operator {name} at '{declared.name}' declares an output of shape "
+                f"{declared.shape}; its inputs give {self.builder.shape(value)}"
+            )
+        self.values[output] = value
 
     def _table(self, found: FoundTable, output: int) -> Value:
         """Import CAST, ADD and GATHER as the table that they look up in."""
