@@ -8,6 +8,7 @@ _STATE = (
 )
 _CONTROL_FLOW = ("control flow is not supported", "")
 _POSTPROCESSING = "let the network end before it and compute it apart"
+_FEATURES = ("it computes audio features, not a layer", "compute them apart, from the audio")
 
 _REASONS = {
     **dict.fromkeys(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), _STATE),
@@ -16,6 +17,16 @@ _REASONS = {
         "the network goes on in float after it; only float or int8 throughout is supported",
         "quantize the whole model to int8",
     ),
+    "GATHER": (
+        "it looks values up by indices, as an embedding does; only tables of 256 int8 values are "
+        "supported",
+        "let the network start behind the embedding",
+    ),
+    "CAST": (
+        "it changes the type of numbers; only float or int8 throughout is supported",
+        "let the network start behind it, or end before it",
+    ),
+    **dict.fromkeys(("RFFT2D", "COMPLEX_ABS"), _FEATURES),
     "FAKE_QUANT": (
         "it belongs to quantization-aware training",
         "convert the trained model to int8",
@@ -37,10 +48,7 @@ _REASONS = {
 }
 _CUSTOM_KINDS = (
     ("CUSTOM XC_", ("it is compiled for XMOS cores", "give the model from before xmos-ai-tools")),
-    (
-        "CUSTOM Signal",
-        ("it computes audio features, not a layer", "compute them apart, from the audio"),
-    ),
+    ("CUSTOM Signal", _FEATURES),
     (
         "CUSTOM Flex",
         ("it is an operator of TensorFlow itself", "convert with TFLITE_BUILTINS_INT8 only"),
@@ -71,6 +79,11 @@ def type_reason(dtype: str) -> tuple[str, str]:
         return (
             "it computes int16; only int8 and float32 are supported",
             "quantize activations to int8 too, not to int16",
+        )
+    if dtype == "int64":
+        return (
+            "it computes int64; only int8 and float32, and indices in int32, are supported",
+            "convert with indices of type int32, or let the network end before it",
         )
     return (
         f"it computes {dtype}; only int8 and float32 are supported",

@@ -214,6 +214,24 @@ def test_custom_operators_are_refused_by_reason(custom: str, reason: str) -> Non
         load(file.finish([x], [y]), "net")
 
 
+@pytest.mark.parametrize(
+    ("code", "dtype", "reason"),
+    [
+        ("GATHER", "float32", r"as an embedding does; .* \(let the network start behind"),
+        ("CAST", "float32", "changes the type of numbers"),
+        ("RFFT2D", "float32", "audio features"),
+        ("ARG_MAX", "int64", r"computes int64; .* \(convert with indices of type int32"),
+    ],
+)
+def test_operators_at_the_ends_are_refused_by_reason(code: str, dtype: str, reason: str) -> None:
+    file = ModelFile()
+    x, y = file.tensor("x", (1, 6), "float32"), file.tensor("y", (1,), dtype)
+    file.operator(code, [x, file.constant("axis", [1])], [y])
+    with pytest.raises(UnsupportedError, match=f"{code} at 'y': .*{reason}") as caught:
+        load(file.finish([x], [y]), "net")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_float_tail_is_refused_by_reason() -> None:
     file = ModelFile()
     x, y = (file.tensor(name, (1, 6), quant=(0.1, 3)) for name in "xy")
