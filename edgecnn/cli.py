@@ -147,6 +147,12 @@ def _parity_reported(console: Console) -> Iterator[None]:
         raise
 
 
+def _require_fit(result: Any) -> None:
+    """Raise `FitError` with the numbers where an export does not fit its board."""
+    if result.fit is not None and not result.fit.fits:
+        raise FitError(f"{result.name} does not fit {result.board}: {result.fit.explain()}")
+
+
 # --- commands ---------------------------------------------------------------------------------
 
 
@@ -215,8 +221,7 @@ def export(
         )
     if not console.json(result.to_json()):
         show_export(console, result)
-    if result.fit is not None and not result.fit.fits:
-        raise FitError(f"{result.name} does not fit {board}: {result.fit.explain()}")
+    _require_fit(result)
 
 
 @app.command()
@@ -394,10 +399,12 @@ def boards(as_json: Json = False, quiet: Quiet = False) -> None:
                 f"{b.clock_hz / 1e6:g} MHz",
                 number(b.flash_bytes),
                 number(b.ram_bytes),
+                number(b.wait_states),
             ]
             for b in known.values()
         ]
-        console.table("Boards", ["board", "core", ">clock", ">flash", ">RAM"], rows)
+        columns = ["board", "core", ">clock", ">flash", ">RAM", ">flash wait states"]
+        console.table("Boards", columns, rows)
 
 
 @app.command()
@@ -416,8 +423,7 @@ def demo(
         result = run(output, console.step)
     if not console.json(result.to_json()):
         show_export(console, result)
-    if result.fit is not None and not result.fit.fits:
-        raise FitError(f"{result.name} does not fit its board: {result.fit.explain()}")
+    _require_fit(result)
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.console import Console, number, percent
@@ -21,16 +22,9 @@ def show_export(console: Console, result: Any) -> None:
         ["weights (flash)", number(result.weight_bytes)],
         [f"{result.name}.tflite", number(result.tflite_bytes)],
     ]
-    if result.fit is not None:
-        fit = result.fit
-        rows += [
-            ["RAM of the board's", f"{number(fit.ram_used)} of {number(fit.ram_available)}"],
-            [
-                "flash used of the board's",
-                f"{number(fit.flash_used)} of {number(fit.flash_available)}",
-            ],
-        ]
     console.table("Size", ["what", ">bytes"], rows)
+    if result.fit is not None:
+        show_fits(console, {result.board: result.fit})
     console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
 
 
@@ -73,16 +67,22 @@ def show_analysis(console: Console, analysis: Any) -> None:
         ["weights (flash), bytes", number(analysis.weight_bytes)],
     ]
     console.table("Size", ["what", ">count"], sizes)
-    boards = [
-        [
-            name,
-            "yes" if fit.fits else "no",
-            number(fit.ram_used),
-            number(fit.ram_available),
-            number(fit.flash_used),
-            number(fit.flash_available),
+    show_fits(console, analysis.boards)
+
+
+def show_fits(console: Console, fits: Mapping[str, Any]) -> None:
+    """Print each board's ``Fit``, and in words what helps where none of them fits."""
+    rows = []
+    for name, fit in fits.items():
+        cells = [
+            (number(share.used), number(share.available), share.balance(number), share.region.name)
+            for share in (fit.ram, fit.flash)
         ]
-        for name, fit in analysis.boards.items()
-    ]
-    columns = ["board", "fits", ">RAM used", ">RAM there", ">flash used", ">flash there"]
-    console.table("Boards", columns, boards)
+        rows.append([name, "yes" if fit.fits else "no", *cells[0], *cells[1]])
+    columns = ["board", "fits"]
+    for memory in ("RAM", "flash"):
+        columns += [f">{memory} used", ">of", ">which leaves", "in"]
+    console.table("Boards", columns, rows)
+    if fits and not any(fit.fits for fit in fits.values()):
+        nearest = min(fits.values(), key=lambda fit: fit.ram.missing + fit.flash.missing)
+        console.text(nearest.advice())

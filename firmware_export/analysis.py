@@ -15,9 +15,8 @@ from edgecnn.operators import operator
 from edgecnn.quantization.quantize import quantize_graph
 from edgecnn.support import require_supported
 from firmware_export import boards
-from firmware_export.boards import Fit
 from firmware_export.c_writer import Provenance, to_c
-from firmware_export.fit import board_fits
+from firmware_export.fit import Fit, board_fits
 from firmware_export.scratch import generated
 
 _NAME = "network"

@@ -21,9 +21,9 @@ from edgecnn.parity import Artifact, ParityReport, draw_feeds, verify
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
-from firmware_export.boards import CORES, Board, Fit
+from firmware_export.boards import CORES, Board
 from firmware_export.c_writer import CNetwork, Provenance, check_name, to_c
-from firmware_export.fit import board_fits
+from firmware_export.fit import Fit, board_fits
 from firmware_export.memory.plan import Plan
 from firmware_export.runners import select
 from firmware_export.runners.host_c import HostCSession
@@ -64,6 +64,7 @@ class ExportResult:
     tflite_bytes: int
     accuracy: Accuracy | None
     fit: Fit | None
+    board: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``edgecnn export --json`` prints."""
@@ -78,6 +79,7 @@ class ExportResult:
         if self.accuracy is not None:
             result["accuracy"] = self.accuracy.to_json()
         if self.fit is not None:
+            result["board"] = self.board
             result["fit"] = self.fit.to_json()
         return result
 
@@ -183,6 +185,7 @@ def export(
         len(tflite),
         accuracy,
         fit,
+        None if target is None else target.name,
     )
 
 

@@ -18,12 +18,8 @@ from edgecnn.operators import Dialect, operator
 from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
-from firmware_export.boards import (
-    STACK_ALLOWANCE_BYTES,
-    STARTUP_ALLOWANCE_BYTES,
-    Fit,
-    all_boards,
-)
+from firmware_export.boards import all_boards
+from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
 from firmware_export.memory.plan import Plan
 from firmware_export.memory.planner import lower_bound
 from firmware_export.report_figures import (
@@ -265,30 +261,26 @@ def _runners(report: ParityReport, graph: Graph) -> list[_RunnerRow]:
 
 
 @dataclass(frozen=True)
+class _ShareCell:
+    share: Share
+    percent: str
+    balance: str
+    region: str
+
+
+@dataclass(frozen=True)
 class _BoardRow:
     name: str
     title: str
     about: str
-    fit: Fit
-    ram_share: str
-    flash_share: str
-    verdict: str
+    fits: bool
+    memories: tuple[_ShareCell, ...]
     is_target: bool
 
 
-def _board_verdict(fit: Fit) -> str:
-    if fit.fits:
-        return "fits"
-    missing = []
-    if fit.ram_used > fit.ram_available:
-        missing.append(f"{number(fit.ram_used - fit.ram_available)} bytes of RAM missing")
-    if fit.flash_used > fit.flash_available:
-        missing.append(f"{number(fit.flash_used - fit.flash_available)} bytes of flash missing")
-    return "; ".join(missing)
-
-
-def _share(used: int, available: int) -> str:
-    return f"{min(100.0, 100 * used / max(available, 1)):.1f}"
+def _cell(share: Share) -> _ShareCell:
+    percent = min(100.0, 100 * share.used / max(share.available, 1))
+    return _ShareCell(share, f"{percent:.1f}", share.balance(number), printable(share.region.name))
 
 
 def _boards(data: ReportInput) -> list[_BoardRow]:
@@ -301,10 +293,8 @@ def _boards(data: ReportInput) -> list[_BoardRow]:
                 printable(name),
                 board.title if board else "",
                 f"{_core_title(board.core)}, {board.clock_hz / 1e6:g} MHz" if board else "",
-                fit,
-                _share(fit.ram_used, fit.ram_available),
-                _share(fit.flash_used, fit.flash_available),
-                _board_verdict(fit),
+                fit.fits,
+                (_cell(fit.ram), _cell(fit.flash)),
                 name == data.board,
             )
         )
@@ -340,8 +330,9 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "failed": sum(row.state in ("fail", "rejects") for row in runners),
         "reference": _RUNNERS.get(data.parity.reference, data.parity.reference),
         "boards": boards,
-        "boards_that_fit": sum(row.fit.fits for row in boards),
+        "boards_that_fit": sum(row.fits for row in boards),
         "target": target,
+        "target_text": printable(target.explain(number), 1000) if target else "",
         "buffers": _buffers(data, names),
         "lower_bound": lower_bound(data.plan.buffers),
         "macs": sum(layer.macs for layer in layers),

@@ -146,15 +146,63 @@ def test_calibration_of_an_int8_model_is_noted_and_not_used(tflite: Path, tmp_pa
     assert "--calibration is not used" in outcome.err
 
 
-def test_a_network_that_does_not_fit_ends_with_1(tflite: Path, tmp_path: Path) -> None:
-    board = tmp_path / "tiny.toml"
+def write_tiny_board(path: Path) -> Path:
+    """A board of the user's own on which no network fits."""
     text = (REPOSITORY / "firmware_export" / "boards" / "frdm-k64f.toml").read_text()
     text = text.replace('name = "frdm-k64f"', 'name = "tiny"')
-    board.write_text(re.sub(r"size = [\w_ *]+", "size = 512", text))
-    outcome = edgecnn_command("export", tflite, "-o", tmp_path / "out", "--board", board, "--json")
+    path.write_text(re.sub(r"size = [\w_ *]+", "size = 512", text))
+    return path
+
+
+def test_a_network_that_does_not_fit_ends_with_1(tflite: Path, tmp_path: Path) -> None:
+    board, out = write_tiny_board(tmp_path / "tiny.toml"), tmp_path / "out"
+    outcome = edgecnn_command("export", tflite, "-o", out, "--board", board, "--json")
     assert outcome.status == 1
-    assert outcome.json["fit"]["fits"] is False
-    assert re.fullmatch(r"edgecnn: error: small does not fit .*\n", outcome.err)
+    result = outcome.json
+    assert result["board"] == "tiny"
+    assert result["fit"]["fits"] is False
+    for memory in ("ram", "flash"):
+        share = result["fit"][memory]
+        assert share["available"] == 512
+        assert share["missing"] == share["used"] - 512
+        assert sum(share["parts"].values()) == share["used"]
+        assert f"{share['missing']:,} missing, in " in outcome.err
+    assert result["fit"]["smallest_board"] == "stm32vldiscovery"
+    assert re.fullmatch(r"edgecnn: error: small does not fit tiny: RAM .*\n", outcome.err)
+    assert "stm32vldiscovery" in outcome.err
+    # Nothing is half-written: the folder is whole, sound, and its report says the same.
+    assert sorted(p.name for p in out.iterdir()) == result["files"]
+    assert "tiny: the network does not fit." in (out / "report.html").read_text()
+    assert succeeds("verify", out, "--samples", 1, "--json").json["passed"] is True
+
+
+def test_analyze_says_what_would_help(tflite: Path, tmp_path: Path) -> None:
+    board = write_tiny_board(tmp_path / "tiny.toml")
+    outcome = succeeds("analyze", tflite, "--board", board)
+    assert "missing" in outcome.out
+    assert "What would help: a smaller input" in outcome.out
+    assert "stm32vldiscovery" in outcome.out
+    fit = succeeds("analyze", tflite, "--board", board, "--json").json["boards"]["tiny"]
+    assert fit["smallest_board"] == "stm32vldiscovery"
+    assert len(fit["remedies"]) == 3
+    fitting = succeeds("analyze", tflite, "--board", "frdm-k64f").out
+    assert " free" in fitting
+    assert "SRAM_L and SRAM_U" in fitting
+    assert "would help" not in fitting
+
+
+@pytest.mark.parametrize("command", ["analyze", "export"])
+def test_a_wrong_board_file_ends_with_2(command: str, tflite: Path, tmp_path: Path) -> None:
+    board = write_tiny_board(tmp_path / "tiny.toml")
+    board.write_text(board.read_text().replace("wait_states = 4", ""))
+    where = ("-o", tmp_path / "out") if command == "export" else ()
+    outcome = edgecnn_command(command, tflite, *where, "--board", board)
+    assert outcome.status == 2
+    assert re.fullmatch(
+        r"edgecnn: error: board file .*tiny.toml: field 'flash\[0\].wait_states' is missing\n",
+        outcome.err,
+    )
+    assert not (tmp_path / "out").exists()
 
 
 # --- verify -----------------------------------------------------------------------------------
@@ -314,6 +362,8 @@ def test_ops_and_boards() -> None:
     assert operators["conv2d"]["TFLite in"] == "CONV_2D"
     boards = succeeds("boards", "--json").json
     assert boards["frdm-k64f"]["core"] == "cortex-m4"
+    assert boards["frdm-k64f"]["wait_states"] == 4
+    assert boards["frdm-k64f"]["flash"][0]["accelerator"]
     assert "conv2d" in succeeds("ops").out
     assert "frdm-k64f" in succeeds("boards").out
 

@@ -20,7 +20,8 @@ from edgecnn.ops.sum import SumAttributes
 from edgecnn.parity import Mismatch, ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
-from firmware_export.boards import Board, all_boards, fit
+from firmware_export.boards import Board, all_boards
+from firmware_export.fit import Fit, fit
 from firmware_export.memory.lifetimes import buffers
 from firmware_export.memory.planner import plan
 from firmware_export.report import ReportInput, number, printable, render
@@ -38,6 +39,10 @@ def chain(names: list[str]) -> Graph:
     tensors = {name: Tensor(name, (1, 4, 4, 4), INT8, None, quant) for name in names}
     nodes = tuple(Node("relu", (a,), (b,)) for a, b in itertools.pairwise(names))
     return Graph("chain", nodes, tensors, (names[0],), (names[-1],))
+
+
+def board_fit(board: Board) -> Fit:
+    return fit(board, weight_bytes=30000, code_bytes=10000, arena_bytes=7000)
 
 
 def report_input(names: list[str] | None = None) -> ReportInput:
@@ -64,7 +69,7 @@ def report_input(names: list[str] | None = None) -> ReportInput:
         parity=ParityReport("tflm", 13, runners),
         accuracy=Accuracy(1000, 0.905, 0.901, 0.987),
         layer_errors=errors,
-        fits={n: fit(b, flash_bytes=40000, ram_bytes=7000) for n, b in all_boards().items()},
+        fits={n: board_fit(b) for n, b in all_boards().items()},
         board="frdm-k64f",
     )
 
@@ -152,7 +157,7 @@ def test_the_page_shows_what_was_measured(page: str) -> None:
 
 def test_too_small_a_board_says_by_how_much(page: str) -> None:
     # 7,000 bytes of arena and 2,048 of stack; the board has 8,192.
-    assert "856 bytes of RAM missing" in Page(page).text
+    assert "856 missing" in Page(page).text
 
 
 def test_the_page_is_alone_in_the_world(page: str) -> None:
@@ -197,7 +202,7 @@ def test_hostile_names_stay_text(page: str) -> None:
         command="edgecnn export '<b onclick=x>'",
         file_sizes={"<i>.c": 1},
         board="<u>board",
-        fits={"<u>board": fit(load_any(), flash_bytes=1, ram_bytes=1)},
+        fits={"<u>board": board_fit(load_any())},
         parity=ParityReport(
             "numpy",
             1,
@@ -270,9 +275,12 @@ def test_a_report_without_any_runner_claims_nothing() -> None:
 
 
 def test_a_network_that_does_not_fit_its_board_is_no_success() -> None:
-    text = render(dataclasses.replace(report_input(), board="stm32vldiscovery"))
+    data = dataclasses.replace(report_input(), board="stm32vldiscovery")
+    text = render(data)
     assert "does not fit the board" in text
     assert 'class="verdict fail"' in text
+    # In the words that the command line uses too.
+    assert data.fits["stm32vldiscovery"].explain(number) in Page(text).text
 
 
 def test_what_was_not_measured_is_left_out() -> None:

@@ -1,9 +1,8 @@
-"""Boards, one data file each, and whether a network fits one.
+"""Boards, one data file each: core, clock, flash and RAM.
 
-The rule of `fit`: the arena and the stack lie together in one contiguous span of RAM, weights
-and code in one of flash. Regions whose addresses adjoin count as one span, since the linker may
-treat them as one; a core-coupled memory at a far address is a span of its own, and the largest
-span is what is available. Whatever else the firmware keeps in RAM comes on top.
+Regions whose addresses adjoin count as one span, since the linker may treat them as one; a
+core-coupled memory at a far address is a span of its own. `firmware_export.fit` says what lies in
+the largest.
 """
 
 from __future__ import annotations
@@ -12,21 +11,13 @@ import dataclasses
 import difflib
 import functools
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgecnn.errors import UserError
-
-#: RAM for the stack. The deepest chain of generated calls keeps some 300 bytes of locals and
-#: registers; an exception frame with FPU registers takes 104. The rest is the caller's.
-STACK_ALLOWANCE_BYTES = 2048
-
-#: Flash for what every firmware has: a vector table (up to 1 KB on these parts), start-up code
-#: and the compiler's own routines, such as 64-bit products on a Cortex-M0+.
-STARTUP_ALLOWANCE_BYTES = 4096
 
 #: Cores that code is generated for.
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
@@ -37,11 +28,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Region:
-    """Memory from address ``start``, ``size`` bytes."""
+    """Memory from address ``start``, ``size`` bytes.
+
+    ``wait_states`` are core cycles that an access waits beyond the first, at the board's highest
+    clock and where no cache helps; ``accelerator`` is what helps, "" for nothing.
+    """
 
     name: str
     start: int
     size: int
+    wait_states: int = 0
+    accelerator: str = ""
 
     @property
     def end(self) -> int:
@@ -80,72 +77,65 @@ class Board:
     @property
     def flash_span(self) -> int:
         """Bytes of the largest contiguous span of flash."""
-        return largest_span(self.flash)
+        return largest_span(self.flash).size
 
     @property
     def ram_span(self) -> int:
         """Bytes of the largest contiguous span of RAM."""
-        return largest_span(self.ram)
+        return largest_span(self.ram).size
+
+    @property
+    def wait_states(self) -> int:
+        """Wait states of the flash that a network lies in."""
+        return largest_span(self.flash).wait_states
 
     def to_json(self) -> dict[str, Any]:
         """The board's entry in ``edgecnn boards --json``; tuples become lists."""
         return {
             **dataclasses.asdict(self),
             "flash_bytes": self.flash_bytes,
+            "flash_span": self.flash_span,
             "ram_bytes": self.ram_bytes,
             "ram_span": self.ram_span,
+            "wait_states": self.wait_states,
         }
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What a network needs of a board's memory, allowances included, and what there is."""
-
-    fits: bool
-    ram_used: int
-    ram_available: int
-    flash_used: int
-    flash_available: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The board's entry in ``edgecnn analyze --json``."""
-        return dataclasses.asdict(self)
-
-    def explain(self) -> str:
-        """One line: what is needed of what there is, and how much is missing."""
-        parts = []
-        for kind, used, available in (
-            ("RAM", self.ram_used, self.ram_available),
-            ("flash", self.flash_used, self.flash_available),
-        ):
-            missing = f", {used - available:,} too many" if used > available else ""
-            parts.append(f"{kind} {used:,} of {available:,} bytes{missing}")
-        return "; ".join(parts)
+def _joined(regions: Sequence[Region]) -> Region:
+    """Adjoining regions as one, as slow as the slowest of them."""
+    first, last = regions[0], regions[-1]
+    names = [region.name for region in regions]
+    slowest = max(regions, key=lambda r: r.wait_states)
+    name = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    size = last.end - first.start
+    return Region(name, first.start, size, slowest.wait_states, slowest.accelerator)
 
 
-def largest_span(regions: Sequence[Region]) -> int:
-    """Bytes of the largest run of regions in which each starts where the one before ends."""
-    best = run = 0
-    end = -1
+def spans(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Regions in address order, those that adjoin joined to one with a name like "A and B"."""
+    runs: list[list[Region]] = []
     for region in sorted(regions, key=lambda r: r.start):
-        run = run + region.size if region.start == end else region.size
-        end = region.end
-        best = max(best, run)
-    return best
+        if runs and runs[-1][-1].end == region.start:
+            runs[-1].append(region)
+        else:
+            runs.append([region])
+    return tuple(_joined(run) for run in runs)
 
 
-def fit(board: Board, *, flash_bytes: int, ram_bytes: int) -> Fit:
-    """Whether a network fits: ``flash_bytes`` of weights and code, ``ram_bytes`` of arena.
-
-    The allowances for stack and start-up are added here.
-    """
-    ram_used = ram_bytes + STACK_ALLOWANCE_BYTES
-    flash_used = flash_bytes + STARTUP_ALLOWANCE_BYTES
-    ram, flash = board.ram_span, board.flash_span
-    return Fit(ram_used <= ram and flash_used <= flash, ram_used, ram, flash_used, flash)
+def largest_span(regions: Sequence[Region]) -> Region:
+    """The largest of the `spans`, the first of them where several are as large."""
+    return max(spans(regions), key=lambda span: span.size)
 
 
 # --- board files ------------------------------------------------------------------------------
+
+
+def _nearest(text: str, known: Collection[str]) -> str:
+    """A question after the known words that a wrong one is nearest to, "" for none."""
+    text = text.lower()
+    longer = [word for word in known if text and word.startswith(text)]
+    near = longer or difflib.get_close_matches(text, list(known), n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 class _File:
@@ -174,19 +164,22 @@ class _File:
     def known_only(self, table: Mapping[str, Any], fields: Sequence[str], path: str = "") -> None:
         for field in table:
             if field not in fields:
-                raise self.error(f"{path}{field}", f"is unknown; fields are {', '.join(fields)}")
+                problem = f"is unknown; fields are {', '.join(fields)}{_nearest(field, fields)}"
+                raise self.error(f"{path}{field}", problem)
 
-    def regions(self, field: str) -> tuple[Region, ...]:
+    def regions(self, field: str, optional: Sequence[str] = ()) -> tuple[Region, ...]:
         found: list[Region] = []
         for number, entry in enumerate(self.value(self.table, field, list)):
             path = f"{field}[{number}]."
             if not isinstance(entry, dict):
                 raise self.error(field, f"must be tables: write [[{field}]]")
-            self.known_only(entry, ("name", "start", "size"), path)
+            self.known_only(entry, ("name", "start", "size", *optional), path)
             region = Region(
                 self.value(entry, "name", str, path),
                 self.value(entry, "start", int, path),
                 self.value(entry, "size", int, path),
+                self.value(entry, "wait_states", int, path) if "wait_states" in optional else 0,
+                self.value(entry, "accelerator", str, path) if "accelerator" in entry else "",
             )
             self._check_region(region, found, path)
             found.append(region)
@@ -195,6 +188,10 @@ class _File:
     def _check_region(self, region: Region, others: Sequence[Region], path: str) -> None:
         if region.size <= 0:
             raise self.error(f"{path}size", f"is {region.size}; it must be positive")
+        if region.wait_states < 0:
+            raise self.error(
+                f"{path}wait_states", f"is {region.wait_states}; it must not be negative"
+            )
         if region.start < 0 or region.end > _ADDRESS_SPACE:
             raise self.error(f"{path}start", "puts the region outside the 32-bit address space")
         for other in others:
@@ -206,7 +203,8 @@ class _File:
         self.known_only(self.table, fields)
         core = self.value(self.table, "core", str)
         if core not in CORES:
-            raise self.error("core", f"is '{core}'; it must be one of {', '.join(CORES)}")
+            cores = ", ".join(CORES) + _nearest(core, CORES)
+            raise self.error("core", f"is '{core}'; it must be one of {cores}")
         clock = self.value(self.table, "clock_hz", int)
         if clock <= 0:
             raise self.error("clock_hz", f"is {clock}; it must be positive")
@@ -217,7 +215,7 @@ class _File:
             fpu=self.value(self.table, "fpu", bool),
             clock_hz=clock,
             source=self.value(self.table, "source", str),
-            flash=self.regions("flash"),
+            flash=self.regions("flash", ("wait_states", "accelerator")),
             ram=self.regions("ram"),
             uart=self.value(self.table, "uart", str) if "uart" in self.table else "",
         )
@@ -227,8 +225,10 @@ def parse(text: str, where: str) -> Board:
     """Read the text of a board file. Raises `UserError` that names ``where`` and the field."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"board file {where} is not TOML: {error}") from error
+    if not table:
+        raise UserError(f"board file {where} is empty; 'edgecnn boards --json' shows the fields")
     return _File(where, table).board()
 
 
@@ -259,9 +259,7 @@ def load(name_or_path: str | Path) -> Board:
     boards = _by_name()
     if text.lower() in boards:
         return boards[text.lower()]
-    near = difflib.get_close_matches(text.lower(), boards, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise UserError(
-        f"no board is called '{text}'{hint} (boards: {', '.join(boards)}; "
+        f"no board is called '{text}'{_nearest(text, boards)} (boards: {', '.join(boards)}; "
         "or the path of a board file ending in .toml)"
     )
