@@ -71,17 +71,21 @@ def show_analysis(console: Console, analysis: Any) -> None:
 
 
 def show_fits(console: Console, fits: Mapping[str, Any]) -> None:
-    """Print each board's ``Fit``, and in words what helps where none of them fits."""
+    """Print boards and their ``Fit``: one in words, more as a table."""
+    if len(fits) == 1:
+        for name, fit in fits.items():
+            console.text(f"{name}: {fit.verdict}")
+            lines = (fit.ram.explain(number), fit.flash.explain(number), fit.advice())
+            console.text("\n".join(filter(None, lines)))
+        return
     rows = []
     for name, fit in fits.items():
-        cells = [
-            (number(share.used), number(share.available), share.balance(number), share.region.name)
+        ram, flash = (
+            (number(share.used), share.balance(number), share.region.name)
             for share in (fit.ram, fit.flash)
-        ]
-        rows.append([name, "yes" if fit.fits else "no", *cells[0], *cells[1]])
-    columns = ["board", "fits"]
-    for memory in ("RAM", "flash"):
-        columns += [f">{memory} used", ">of", ">which leaves", "in"]
+        )
+        rows.append([name, "yes" if fit.fits else "no", *ram, *flash])
+    columns = ["board", "fits", ">RAM used", ">left", "in", ">flash used", ">left", "in"]
     console.table("Boards", columns, rows)
     if fits and not any(fit.fits for fit in fits.values()):
         nearest = min(fits.values(), key=lambda fit: fit.ram.missing + fit.flash.missing)

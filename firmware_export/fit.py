@@ -113,6 +113,11 @@ class Fit:
         """Whether the network fits both memories."""
         return self.ram.fits and self.flash.fits
 
+    @property
+    def verdict(self) -> str:
+        """Whether the network fits, in words."""
+        return "the network fits" if self.fits else "the network does not fit"
+
     def explain(self, number: Number = _grouped) -> str:
         """One line: both memories, and what would help."""
         shares = f"{self.ram.explain(number)}; {self.flash.explain(number)}"

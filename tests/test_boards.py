@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from firmware_export.boards import (
 from firmware_export.c_writer import Provenance, to_c
 from firmware_export.code_size import code_size, estimate, read_only_bytes
 from firmware_export.toolchain import zig_compiler
+from tests.conftest import REPOSITORY
 
 BOARD = """
 name = "mine"
@@ -132,6 +134,12 @@ def test_a_board_of_the_users_own(tmp_path: Path) -> None:
     assert board.uart == ""
     assert board.wait_states == 3
     assert board.flash[0].accelerator == "cache"
+
+
+def test_the_board_file_in_the_readme_is_one() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    board = parse(blocks[0], "README.md")
+    assert (board.name, board.core, board.ram_span) == ("mine", "cortex-m33", 786_432)
 
 
 def test_an_unknown_name_shows_the_near_ones_and_all() -> None:
