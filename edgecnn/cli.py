@@ -1,4 +1,4 @@
-"""The command line. This and ``edgecnn/__init__.py`` are where the two packages meet."""
+"""The command line. Here, in ``cli_profile.py`` and ``__init__.py``, the two packages meet."""
 
 from __future__ import annotations
 
@@ -6,15 +6,34 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
+from edgecnn.cli_options import (
+    BoardOption,
+    Calibration,
+    Compiler,
+    InputShape,
+    Json,
+    Model,
+    Optimize,
+    Quiet,
+    Ranges,
+    RangesOption,
+    Weights,
+)
+from edgecnn.cli_profile import profile
 from edgecnn.console import Console, number, print_error
-from edgecnn.display import show_accuracy, show_analysis, show_export, show_parity
+from edgecnn.display import (
+    show_accuracy,
+    show_analysis,
+    show_export,
+    show_parity,
+    show_profile,
+)
 from edgecnn.errors import (
     CheckError,
     DataError,
@@ -32,43 +51,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Turn a trained CNN into an int8 .tflite and plain C for Cortex-M, every byte checked.",
 )
-
-
-class Optimize(StrEnum):
-    """What the generated C is chosen for."""
-
-    speed = "speed"
-    balanced = "balanced"
-    memory = "memory"
-
-
-class Ranges(StrEnum):
-    """How activation ranges are chosen from calibration data."""
-
-    mse = "mse"
-    minmax = "minmax"
-
-
-Model = Annotated[str, typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Calibration = Annotated[
-    Path | None, typer.Option(help="Inputs to calibrate a float model with: .npy, or .npz with x.")
-]
-InputShape = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input-shape",
-        help="1,3,32,32 for module:factory and dynamic .onnx inputs, there also NAME:1,3,32,32.",
-    ),
-]
-Weights = Annotated[
-    Path | None, typer.Option(help="State dict for package.module:factory (tensors only).")
-]
-RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are chosen.")]
-BoardOption = Annotated[
-    str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
-]
 
 
 # --- models and data --------------------------------------------------------------------------
@@ -235,6 +217,7 @@ def verify(
         int, typer.Option(min=0, help="Random samples, besides three extremes.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random samples.")] = 0,
+    compiler: Compiler = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -246,7 +229,7 @@ def verify(
     from firmware_export.runners import select
 
     console = Console(as_json=as_json, quiet=quiet)
-    chosen = select(runners)
+    chosen = select(runners, compiler)
     with console.working("loading"), _folder_blamed(target), _artifact(target) as artifact:
         if inputs is None:
             feeds = draw_feeds(artifact, samples, seed)
@@ -373,6 +356,9 @@ def analyze(
         show_analysis(console, analysis)
 
 
+app.command()(profile)
+
+
 @app.command()
 def ops(as_json: Json = False, quiet: Quiet = False) -> None:
     """The operators that are supported, and where."""
@@ -423,6 +409,8 @@ def demo(
         result = run(output, console.step)
     if not console.json(result.to_json()):
         show_export(console, result)
+        if result.profile is not None:
+            show_profile(console, result.profile)
     _require_fit(result)
 
 

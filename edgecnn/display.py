@@ -25,6 +25,8 @@ def show_export(console: Console, result: Any) -> None:
     console.table("Size", ["what", ">bytes"], rows)
     if result.fit is not None:
         show_fits(console, {result.board: result.fit})
+    if result.profile is not None:
+        _show_total(console, result.profile)
     console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
 
 
@@ -90,3 +92,76 @@ def show_fits(console: Console, fits: Mapping[str, Any]) -> None:
     if fits and not any(fit.fits for fit in fits.values()):
         nearest = min(fits.values(), key=lambda fit: fit.ram.missing + fit.flash.missing)
         console.text(nearest.advice())
+
+
+def show_profile(console: Console, profile: Any) -> None:
+    """Print a ``Profile``: a row each layer, the total, and the sizes."""
+    columns = [
+        "layer",
+        ">MACs",
+        ">cycles",
+        ">instructions",
+        ">MAC/cycle",
+        ">flash read",
+        ">RAM read",
+        ">RAM written",
+    ]
+    rows = [
+        _profile_row(f"{layer.index} {layer.op}", layer.macs, layer.count)
+        for layer in profile.layers
+    ]
+    rows.append(_profile_row("total", profile.macs, profile.total))
+    estimate = " (estimated)" if profile.is_estimate else ""
+    console.table(f"One inference on {profile.cpu}{estimate}, {profile.compiler}", columns, rows)
+    sizes = [
+        ["arena", number(profile.arena_bytes)],
+        ["stack", number(profile.stack_bytes)],
+        ["code", number(profile.code_bytes)],
+        ["weights", number(profile.weight_bytes)],
+    ]
+    console.table("Memory", ["what", ">bytes"], sizes)
+    _show_time(console, profile.time)
+
+
+def _profile_row(name: str, macs: int, count: Any) -> list[str]:
+    per_cycle = f"{macs / count.cycles:.3f}" if macs and count.cycles else "-"
+    traffic = (count.flash_reads, count.ram_reads, count.ram_writes)
+    return [
+        name, number(macs), number(count.cycles), number(count.instructions), per_cycle,
+        *map(number, traffic),
+    ]  # fmt: skip
+
+
+def show_function_profile(console: Console, profile: Any) -> None:
+    """Print a ``FunctionProfile``."""
+    estimate = " (estimated)" if profile.is_estimate else ""
+    rows = [
+        ["cycles", number(profile.count.cycles)],
+        ["instructions", number(profile.count.instructions)],
+        ["bytes read from flash", number(profile.count.flash_reads)],
+        ["bytes read from RAM", number(profile.count.ram_reads)],
+        ["bytes written to RAM", number(profile.count.ram_writes)],
+        ["bytes of stack", number(profile.stack_bytes)],
+        ["result", str(profile.result)],
+    ]
+    console.table(f"{profile.function} on {profile.cpu}{estimate}", ["what", ">count"], rows)
+    _show_time(console, profile.time)
+
+
+def _show_total(console: Console, profile: Any) -> None:
+    """Print in a line what one inference takes."""
+    estimate = " by an estimate" if profile.is_estimate else ""
+    console.text(
+        f"{number(profile.total.cycles)} cycles on an emulated {profile.cpu}{estimate} "
+        f"({profile.compiler}), {number(profile.stack_bytes)} bytes of stack; "
+        "'edgecnn profile' shows them by layer"
+    )
+    _show_time(console, profile.time)
+
+
+def _show_time(console: Console, time: Any) -> None:
+    if time is not None:
+        console.text(
+            f"{time.fastest:.2f} to {time.slowest:.2f} ms at {time.clock_hz / 1e6:g} MHz by a "
+            "model: from no wait states to those of the flash at every word"
+        )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from edgecnn.errors import InvariantError, ModelFormatError, UserError
+from edgecnn.errors import FitError, InvariantError, ModelFormatError, UserError
 from edgecnn.float_io import (
     dequantize_outputs,
     float_outputs,
@@ -59,11 +59,26 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A session that would take too long for many samples."""
+
+    #: The number of samples that it is given at most.
+    max_samples: int
+
+
 class Runner(Protocol):
     """Something that can compute an exported network."""
 
-    name: str
-    dialect: Dialect
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose integers it computes."""
+        ...
 
     def unavailable(self, artifact: Artifact) -> str | None:
         """Say why this runner cannot run here, or None."""
@@ -97,6 +112,7 @@ class RunnerResult:
     available: bool
     reason: str = ""
     rejected: bool = False
+    samples: int = 0
     tensors: int = 0
     values: int = 0
     mismatches: int = 0
@@ -110,10 +126,21 @@ class RunnerResult:
         expected: Mapping[str, Array],
         got: Mapping[str, Array],
         first_sample: int,
+        truth: Mapping[str, Array] | None = None,
     ) -> None:
-        """Count the differing values of a chunk of samples, tensors in execution order."""
+        """Count the differing values of a chunk of samples, tensors in execution order.
+
+        ``truth`` is what the oracle computed, where something else is expected of this runner.
+        """
         shared = [name for name in order if name in expected and name in got]
         self.tensors = len(shared)
+        self.samples += len(got[shared[0]])
+        if truth is not None:
+            self.known_differences += sum(
+                int(np.count_nonzero((expected[t] != truth[t]) & (got[t] == expected[t])))
+                for t in shared
+                if t in truth
+            )
         for name in shared:
             difference = _bits(got[name]) - _bits(expected[name])
             self.values += difference.size
@@ -136,6 +163,7 @@ class RunnerResult:
         first = self.first_mismatch
         result: dict[str, Any] = {
             "available": self.available,
+            "samples": self.samples,
             "tensors": self.tensors,
             "values": self.values,
             "mismatches": self.mismatches,
@@ -286,60 +314,94 @@ def verify(
     runner of another dialect is compared with what numpy computes under that dialect. Of an
     artifact with float ends ``feeds`` are float32.
     """
-    graph = artifact.graph
     results = {r.name: RunnerResult(r.name, True) for r in runners}
-    sessions: dict[str, Session] = {}
-    for runner in runners:
-        reason = runner.unavailable(artifact) or _incomparable(graph, runner.dialect)
-        if reason is None:
-            try:
-                sessions[runner.name] = runner.open(artifact)
-            except ModelFormatError as error:  # an interpreter that rejects the model
-                results[runner.name] = RunnerResult(runner.name, True, str(error), rejected=True)
-        else:
-            results[runner.name] = RunnerResult(runner.name, False, reason)
     by_name = {runner.name: runner for runner in runners}
+    sessions = _opened(artifact, runners, results)
     judge_name = ORACLE if ORACLE in sessions else FALLBACK
     if judge_name not in sessions:
         raise UserError(f"parity needs the runner {ORACLE} or {FALLBACK} to compare with")
     judge = sessions[judge_name] if reference is None else by_name[judge_name].open(reference)
-    ends = float_outputs(graph) if artifact.float_io else {}
-    dialects = _predictions(graph, {by_name[name].dialect for name in sessions})
-    order = [*graph.activations(), *ends.values()]
-    given = len(next(iter(feeds.values())))
-    feeds = _defined(graph, feeds)
-    count = len(next(iter(feeds.values())))
-    for part in chunks(count, graph):
+    expectation = _Expectation(artifact, {by_name[name].dialect for name in sessions})
+    given = _count(feeds)
+    feeds = _defined(artifact.graph, feeds)
+    count = _count(feeds)
+    for part in chunks(count, artifact.graph):
         sample = {name: array[part] for name, array in feeds.items()}
-        truth = _with_float_outputs(graph, ends, judge.run(sample))
-        int8 = quantize_feeds(graph, sample)
-        predicted = {
-            d: _with_float_outputs(graph, ends, run_int(graph, int8, params))
-            for d, params in dialects.items()
-        }
+        truth = expectation.with_float_outputs(judge.run(sample))
+        predicted = expectation.predicted(sample)
         for name, session in sessions.items():
-            got = truth if session is judge else session.run(sample)
-            _require_outputs(name, [*graph.outputs, *ends.values()], got)
+            size = min(part.stop, _limit(session, count)) - part.start
+            if size <= 0:
+                continue
+            got = truth
+            if session is not judge:
+                got = session.run({n: array[:size] for n, array in sample.items()})
+            _require_outputs(name, expectation.outputs, got)
             expected = predicted.get(by_name[name].dialect, truth)
-            results[name].compare(order, expected, got, part.start)
-            if expected is not truth:
-                results[name].known_differences += sum(
-                    int(np.count_nonzero((expected[t] != truth[t]) & (got[t] == expected[t])))
-                    for t in order
-                    if t in truth and t in got
-                )
+            results[name].compare(
+                expectation.order, _first(expected, size), got, part.start,
+                None if expected is truth else _first(truth, size),
+            )  # fmt: skip
         progress(part.stop, count)
     compared = tuple(results[r.name] for r in runners)
     return ParityReport(judge_name, count, compared, given - count)
 
 
-def _with_float_outputs(
-    graph: Graph, ends: Mapping[str, str], values: dict[str, Array]
-) -> dict[str, Array]:
-    """Values with the float outputs, which a reference without float ends does not show."""
-    if all(outside in values for outside in ends.values()):
-        return values
-    return dequantize_outputs(graph, values) | values
+def _opened(
+    artifact: Artifact, runners: Sequence[Runner], results: dict[str, RunnerResult]
+) -> dict[str, Session]:
+    """Sessions of the runners that can run; why others cannot goes into ``results``."""
+    sessions: dict[str, Session] = {}
+    for runner in runners:
+        reason = runner.unavailable(artifact) or _incomparable(artifact.graph, runner.dialect)
+        if reason is None:
+            try:
+                sessions[runner.name] = runner.open(artifact)
+            except ModelFormatError as error:  # an interpreter that rejects the model
+                results[runner.name] = RunnerResult(runner.name, True, str(error), rejected=True)
+            except FitError as error:
+                results[runner.name] = RunnerResult(runner.name, False, str(error))
+        else:
+            results[runner.name] = RunnerResult(runner.name, False, reason)
+    return sessions
+
+
+def _count(feeds: Mapping[str, Array]) -> int:
+    return len(next(iter(feeds.values())))
+
+
+def _limit(session: Session, count: int) -> int:
+    """How many of the samples a session runs."""
+    return min(count, session.max_samples) if isinstance(session, Limited) else count
+
+
+def _first(values: Mapping[str, Array], count: int) -> dict[str, Array]:
+    return {name: array[:count] for name, array in values.items()}
+
+
+class _Expectation:
+    """What runners of each dialect must show of an artifact."""
+
+    def __init__(self, artifact: Artifact, dialects: set[Dialect]) -> None:
+        self._graph = graph = artifact.graph
+        self._ends = float_outputs(graph) if artifact.float_io else {}
+        self._params = _predictions(graph, dialects)
+        self.order = [*graph.activations(), *self._ends.values()]
+        self.outputs = [*graph.outputs, *self._ends.values()]
+
+    def predicted(self, sample: Mapping[str, Array]) -> dict[Dialect, dict[str, Array]]:
+        """All tensors of a sample under the dialects that are not TFLM's."""
+        int8 = quantize_feeds(self._graph, sample) if self._params else {}
+        return {
+            dialect: self.with_float_outputs(run_int(self._graph, int8, params))
+            for dialect, params in self._params.items()
+        }
+
+    def with_float_outputs(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Values with the float outputs, which a reference without float ends does not show."""
+        if all(outside in values for outside in self._ends.values()):
+            return values
+        return dequantize_outputs(self._graph, values) | values
 
 
 def _require_outputs(runner: str, names: Sequence[str], got: Mapping[str, Array]) -> None:

@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.errors import OutputError, ParityError, UserError
+from edgecnn.errors import FitError, OutputError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
-from edgecnn.parity import Artifact, ParityReport, draw_feeds, verify
+from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
-from firmware_export.boards import CORES, Board
+from firmware_export.analysis import total_macs
 from firmware_export.c_writer import CNetwork, Provenance, check_name, to_c
+from firmware_export.device.profile import Profile
+from firmware_export.device.profile import profile as measure
+from firmware_export.device.target import Target, choose
 from firmware_export.fit import Fit, board_fits
 from firmware_export.memory.plan import Plan
-from firmware_export.runners import select
+from firmware_export.runners import HOST_RUNNERS, select
+from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner
 from firmware_export.runners.host_c import HostCSession
 from firmware_export.tflite_writer import to_tflite
 
@@ -64,6 +68,7 @@ class ExportResult:
     tflite_bytes: int
     accuracy: Accuracy | None
     fit: Fit | None
+    profile: Profile | None
     board: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +86,8 @@ class ExportResult:
         if self.fit is not None:
             result["board"] = self.board
             result["fit"] = self.fit.to_json()
+        if self.profile is not None:
+            result["profile"] = self.profile.to_json()
         return result
 
 
@@ -130,6 +137,7 @@ def export(
     chosen_name = check_name(name or graph.name)
     graph = graph.replace(name=chosen_name)
     target = _target(board, cpu, optimize)
+    device = target.board
     tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)
@@ -139,17 +147,22 @@ def export(
         _write(folder, {**network.files, f"{chosen_name}.tflite": tflite})
         artifact = Artifact(graph, tflite, chosen_name, folder, float_io=float_io)
         written = _Written(network, tflite, artifact)
+        known = boards.all_boards()
+        looked_at = known if device is None else {**known, device.name: device}
+        fits = board_fits(folder, chosen_name, network, looked_at.values())
+        fit = None if device is None else fits[device.name]
+        if fit is not None and not fit.fits:
+            target = replace(target, board=None)  # so that there is something to run
         step("verifying every tensor on every runner")
-        parity = _verify(written, source_tflite, runners, samples, seed)
+        chosen = _runners(runners, target)
+        parity = _verify(written, source_tflite, chosen, samples, seed)
+        step(f"counting cycles on an emulated {target.core.title}")
+        profile = _profile(written, target)
         step("measuring accuracy and quantization error")
         proof = evidence or Evidence()
         accuracy = _accuracy(written, proof)
         errors = _errors(graph, proof)
         step("drawing the report")
-        known = boards.all_boards()
-        looked_at = known if target is None else {**known, target.name: target}
-        fits = board_fits(folder, chosen_name, network, looked_at.values())
-        fit = None if target is None else fits[target.name]
         page = report.render(
             report.ReportInput(
                 name=chosen_name,
@@ -164,7 +177,8 @@ def export(
                 accuracy=accuracy,
                 layer_errors=errors,
                 fits=fits,
-                board=None if target is None else target.name,
+                board=None if device is None else device.name,
+                profile=profile,
                 float_io=float_io,
             )
         )
@@ -185,32 +199,50 @@ def export(
         len(tflite),
         accuracy,
         fit,
-        None if target is None else target.name,
+        profile,
+        None if device is None else device.name,
     )
 
 
-def _target(board: str | None, cpu: str | None, optimize: str) -> Board | None:
-    """The board that was asked for; `UserError` for an option that is none of its choices."""
+def _target(board: str | None, cpu: str | None, optimize: str) -> Target:
+    """What was asked for; `UserError` for an option that is none of its choices."""
     if optimize not in OPTIMIZE:
         raise UserError(f"--optimize is '{optimize}'; it can be {', '.join(OPTIMIZE)}")
-    if cpu is not None and cpu not in CORES:
-        raise UserError(f"--cpu is '{cpu}'; it can be {', '.join(CORES)}")
     if board is not None and cpu is not None:
         raise UserError("--board and --cpu exclude each other: the board says which core it has")
-    return None if board is None else boards.load(board)
+    return choose(cpu, board)
+
+
+def _runners(names: str | Sequence[str] | None, target: Target) -> list[Runner]:
+    """The runners that were asked for, or those of this machine and the target's core."""
+    if names is not None:
+        return select(names)
+    return [*select(HOST_RUNNERS), CortexMRunner(target.core, memory=target.memory)]
+
+
+def _profile(written: _Written, target: Target) -> Profile | None:
+    """Cycles by layer; None where no compiler is there, or an inference would take minutes."""
+    artifact = written.artifact
+    too_long = total_macs(artifact.graph) > MAX_MACS  # counting takes its time
+    if too_long or CortexMRunner(target.core).unavailable(artifact) is not None:
+        return None
+    try:
+        return measure(artifact, target, weight_bytes=written.network.weight_bytes)
+    except FitError:  # more weights than any core has flash for
+        return None
 
 
 def _verify(
     written: _Written,
     source: bytes | None,
-    runners: str | Sequence[str] | None,
+    runners: Sequence[Runner],
     samples: int,
     seed: int,
 ) -> ParityReport:
     artifact = written.artifact
     reference = None if source is None else replace(artifact, tflite=source)
     feeds = draw_feeds(artifact, samples, seed)
-    parity = verify(artifact, select(runners), feeds, reference=reference)
+    parity = verify(artifact, runners, feeds, reference=reference)
     if not parity.passed:
         raise ParityError(parity.summary(), parity.to_json())
     return parity

@@ -19,11 +19,14 @@ from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
+from firmware_export.device.counting import Count
+from firmware_export.device.profile import Profile
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
 from firmware_export.memory.plan import Plan
 from firmware_export.memory.planner import lower_bound
 from firmware_export.report_figures import (
     WEAK_DB,
+    cycles_chart,
     decibels,
     kind_of,
     memory_map,
@@ -46,6 +49,10 @@ _RUNNERS = {
     "cortex-m4": "generated C on an emulated Cortex-M4",
     "cortex-m7": "generated C on an emulated Cortex-M7",
     "cortex-m33": "generated C on an emulated Cortex-M33",
+    "qemu-mps2-an385": "generated C booted on QEMU's Cortex-M3",
+    "qemu-mps2-an386": "generated C booted on QEMU's Cortex-M4",
+    "qemu-mps2-an500": "generated C booted on QEMU's Cortex-M7",
+    "qemu-mps2-an505": "generated C booted on QEMU's Cortex-M33",
 }
 
 
@@ -54,8 +61,8 @@ class ReportInput:
     """All that the report shows.
 
     ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
-    ``cycles`` are those of each node on ``cpu``, where the network was profiled. ``float_io``
-    says that the files take and give float32.
+    ``profile`` is there where the network was run on an emulated core. ``float_io`` says that the
+    files take and give float32.
     """
 
     name: str
@@ -71,8 +78,7 @@ class ReportInput:
     layer_errors: tuple[LayerError, ...] | None
     fits: Mapping[str, Fit]
     board: str | None
-    cycles: tuple[int, ...] | None = None
-    cpu: str = ""
+    profile: Profile | None = None
     float_io: bool = False
 
 
@@ -128,7 +134,7 @@ class _Layer:
     scale: float | None
     zero_point: int | None
     sqnr_db: float | None
-    cycles: int | None
+    count: Count | None
 
 
 def _macs(graph: Graph, node: Node) -> int:
@@ -148,6 +154,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _layers(data: ReportInput) -> list[_Layer]:
     known = {error.tensor: error.sqnr_db for error in data.layer_errors or ()}
+    counts = {layer.index: layer.count for layer in data.profile.layers} if data.profile else {}
     rows = []
     for index, node in enumerate(data.graph.nodes):
         tensor = data.graph.tensors[node.output]
@@ -162,7 +169,7 @@ def _layers(data: ReportInput) -> list[_Layer]:
                 tensor.scale if tensor.quant else None,
                 tensor.zero_point if tensor.quant else None,
                 known.get(node.output),
-                data.cycles[index] if data.cycles else None,
+                counts.get(index),
             )
         )
     return rows
@@ -354,7 +361,9 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "weak_db": WEAK_DB,
         "stack_allowance": STACK_ALLOWANCE_BYTES,
         "startup_allowance": STARTUP_ALLOWANCE_BYTES,
-        "cpu_title": _core_title(data.cpu),
+        "profile": data.profile,
+        "cpu_title": _core_title(data.profile.cpu) if data.profile else "",
+        "cycles_chart": Markup(cycles_chart(data.profile)) if data.profile else "",
     }
 
 

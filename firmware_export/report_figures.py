@@ -16,6 +16,7 @@ from typing import Any
 
 from edgecnn.ir import Graph
 from edgecnn.quantization.error import LayerError
+from firmware_export.device.profile import Profile
 from firmware_export.memory.plan import Buffer, Plan, aligned
 
 _WIDTH_INCHES = 10.0
@@ -268,6 +269,28 @@ def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
         return tooltips
 
     return _draw("sqnr", 2.7, paint, "Signal-to-quantization-noise ratio of every tensor")
+
+
+def cycles_chart(profile: Profile) -> str:
+    """One bar a layer, in thousands of cycles."""
+    layers = profile.layers
+
+    def paint(axes: Any) -> dict[str, str]:
+        tooltips = {}
+        for i, layer in enumerate(layers):
+            (bar,) = axes.bar([i], [layer.count.cycles / 1000], width=0.72, color=_ACTIVATION)
+            bar.set_gid(f"cycles{i}")
+            tooltips[f"cycles{i}"] = f"{layer.op}: {layer.count.cycles:,} cycles"
+        every = max(1, math.ceil(len(layers) / 32))
+        shown = range(0, len(layers), every)
+        axes.set_xticks(list(shown), [str(layers[i].index) for i in shown])
+        axes.set_xlim(-0.7, len(layers) - 0.3)
+        axes.set_ylabel("thousand cycles")
+        axes.set_xlabel("layer")
+        axes.tick_params(length=2.5)
+        return tooltips
+
+    return _draw("cycles", 2.4, paint, "Cycles of every layer")
 
 
 def decibels(value: float) -> str:

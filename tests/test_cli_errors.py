@@ -364,7 +364,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
         [*EXPORT, "--board", "frdm-k64f", "--cpu", "cortex-m4"],
         "--board and --cpu exclude each other",
     ),
-    "unknown cpu": ([*EXPORT, "--cpu", "avr"], "--cpu is 'avr'"),
+    "unknown cpu": ([*EXPORT, "--cpu", "avr"], "core 'avr' is unknown"),
     "unknown aim": ([*EXPORT, "--optimize", "size"], "--optimize"),
     "unknown ranges": ([*EXPORT, "--ranges", "kl"], "--ranges"),
     "negative samples": ([*EXPORT, "--samples", "-1"], "--samples"),

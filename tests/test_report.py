@@ -21,6 +21,8 @@ from edgecnn.parity import Mismatch, ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import Board, all_boards
+from firmware_export.device.counting import Count
+from firmware_export.device.profile import LayerProfile, Milliseconds, Profile
 from firmware_export.fit import Fit, fit
 from firmware_export.memory.lifetimes import buffers
 from firmware_export.memory.planner import plan
@@ -293,11 +295,30 @@ def test_what_was_not_measured_is_left_out() -> None:
     assert "SQNR" not in text
 
 
+def counted(cpu: str, *, is_estimate: bool) -> Profile:
+    layers = (
+        LayerProfile(0, "middle", "relu", 0, Count(900, 1000, 10, 20, 30)),
+        LayerProfile(1, "y", "conv2d", 46_913, Count(200_000, 234_567, 40, 50, 60)),
+    )
+    time = Milliseconds(120_000_000, 1.96, 7.5)
+    return Profile(cpu, "clang", is_estimate, layers, 64, 321, 4567, 89, time)
+
+
 def test_cycles_are_shown_where_they_were_counted() -> None:
-    data = dataclasses.replace(report_input(), cycles=(1000, 234567), cpu="cortex-m0plus")
+    data = dataclasses.replace(report_input(), profile=counted("cortex-m0plus", is_estimate=False))
     text = Page(render(data)).text
     assert "Cycles, Cortex-M0+" in text
-    assert "235\u202f567" in text
+    for figure in ("235\u202f567", "234\u202f567", "200\u202f900", "0.2", "1.96 ms", "7.5 ms"):
+        assert figure in text
+    assert "Arm's table" in text
+    assert "321 of stack" in text
+
+
+def test_estimated_cycles_are_called_so() -> None:
+    data = dataclasses.replace(report_input(), profile=counted("cortex-m7", is_estimate=True))
+    text = Page(render(data)).text
+    assert "they are estimated" in text
+    assert "Arm's table" not in text
 
 
 def test_the_memory_map_has_a_rectangle_for_each_buffer(page: str) -> None:

@@ -21,7 +21,7 @@ from edgecnn.zoo.data import Split
 from edgecnn.zoo.tasks import TASKS, Task, explained, gestures, verification
 from edgecnn.zoo.training import predict, train
 from firmware_export.analysis import analyze
-from firmware_export.runners import all_runners
+from firmware_export.runners import HOST_RUNNERS
 from firmware_export.scratch import compiled
 from firmware_export.tflite_writer import to_tflite
 from tests.ops.case_table import OPTIONAL_RUNNERS
@@ -96,7 +96,7 @@ def check_task(task: Task, expected: Expected, directory: Path) -> None:
     result = edgecnn.export(int8, directory, name="network", samples=3)
     assert result.parity.passed
     available = {r.name for r in result.parity.runners if r.available}
-    assert available | OPTIONAL_RUNNERS >= set(all_runners())
+    assert available | OPTIONAL_RUNNERS >= set(HOST_RUNNERS)
     int8_score = task.score(int8_outputs(int8, split.test_x), split.test_y)
     assert int8_score >= score - expected.tolerance
 

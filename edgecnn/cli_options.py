@@ -1,0 +1,52 @@
+"""Arguments and options that commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Optimize(StrEnum):
+    """What the generated C is chosen for."""
+
+    speed = "speed"
+    balanced = "balanced"
+    memory = "memory"
+
+
+class Ranges(StrEnum):
+    """How activation ranges are chosen from calibration data."""
+
+    mse = "mse"
+    minmax = "minmax"
+
+
+Model = Annotated[str, typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Calibration = Annotated[
+    Path | None, typer.Option(help="Inputs to calibrate a float model with: .npy, or .npz with x.")
+]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        help="1,3,32,32 for module:factory and dynamic .onnx inputs, there also NAME:1,3,32,32.",
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="State dict for package.module:factory (tensors only).")
+]
+RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are chosen.")]
+BoardOption = Annotated[
+    str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
+]
+Compiler = Annotated[
+    str | None,
+    typer.Option(
+        help="clang (of the package ziglang) or gcc (arm-none-eabi-gcc).", show_default="clang"
+    ),
+]

@@ -1,0 +1,1 @@
+"""Emulated Cortex-M boards: build an exported network for a core, run it, count its cycles."""

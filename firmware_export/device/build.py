@@ -1,0 +1,205 @@
+"""Compiles and links an exported network for a core and a board's memory."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.errors import FitError, UserError
+from edgecnn.parity import Artifact
+from firmware_export.c_writer import environment
+from firmware_export.device.cores import Core
+from firmware_export.device.memory import ROOMY, Memory
+from firmware_export.device.program import Program, parse
+from firmware_export.fit import STACK_ALLOWANCE_BYTES
+from firmware_export.toolchain import zig_compiler
+
+#: Compilers by the names that users give.
+COMPILERS = ("clang", "gcc")
+GCC = "arm-none-eabi-gcc"
+_FLAGS = (
+    "-std=c99",
+    "-O3",
+    "-mthumb",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-Wall",
+    "-Wno-unused-function",
+)
+_TIMEOUT_SECONDS = 300
+#: RAM on both sides of the arena that nothing may touch.
+GUARD_BYTES = 64
+
+
+def default_compiler() -> str:
+    """`clang` where the ziglang package is, else `gcc`; `UserError` where there is none."""
+    for name in COMPILERS:
+        if unavailable(name) is None:
+            return name
+    raise UserError(f"no compiler for Cortex-M found: pip install ziglang, or install {GCC}")
+
+
+def unavailable(compiler: str) -> str | None:
+    """Why a compiler cannot be used here, or None. `UserError` for an unknown name."""
+    if compiler not in COMPILERS:
+        raise UserError(f"compiler '{compiler}' is unknown; there are {', '.join(COMPILERS)}")
+    if compiler == "clang":
+        return None if zig_compiler() else "the package ziglang is not installed"
+    return None if shutil.which(GCC) else f"{GCC} is not installed"
+
+
+def _command(compiler: str, core: Core) -> list[str]:
+    if compiler == "gcc":
+        return [GCC, f"-mcpu={core.name}", "-mfloat-abi=soft", *_FLAGS]
+    zig = zig_compiler() or []
+    return [*zig, "-target", "thumb-freestanding-eabi", f"-mcpu={core.clang_cpu}", *_FLAGS]
+
+
+def build(
+    artifact: Artifact,
+    core: Core,
+    *,
+    compiler: str,
+    memory: Memory = ROOMY,
+    stack_bytes: int = STACK_ALLOWANCE_BYTES,
+    defines: Sequence[str] = (),
+) -> Program:
+    """Build the C of an exported network with an arena for a core.
+
+    Raises `UserError` where the compiler is missing or refuses the code, and `FitError` where the
+    program is larger than the memory.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        path = link(
+            Path(folder), artifact, core, compiler=compiler, memory=memory,
+            stack_bytes=stack_bytes, defines=defines,
+        )  # fmt: skip
+        return parse(path.read_bytes(), f"the program for {core.title}")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is linked with a network: header that comes first, sources, linker script."""
+
+    header: str = "device_marks.h"
+    sources: tuple[str, ...] = ("device.c",)
+    script: str = "device.ld"
+
+
+#: The network alone, for an emulator that plays the rest.
+BARE = Parts()
+
+
+def link(
+    folder: Path,
+    artifact: Artifact,
+    core: Core,
+    *,
+    compiler: str,
+    memory: Memory,
+    stack_bytes: int = STACK_ALLOWANCE_BYTES,
+    defines: Sequence[str] = (),
+    parts: Parts = BARE,
+) -> Path:
+    """Build a program in a folder, as `build` does; the path of its ELF file.
+
+    Files of ``parts`` that are none of `build`'s own must be in the folder.
+    """
+    missing = unavailable(compiler)
+    if missing is not None:
+        raise UserError(f"cannot compile for {core.title} with {compiler}: {missing}")
+    assert artifact.c_directory is not None
+    directory, name = artifact.c_directory.resolve(), artifact.name
+    _write_templates(folder, artifact, memory, stack_bytes)
+    sources = [directory / f"{name}.c", directory / f"{name}_weights.c", *parts.sources]
+    arguments = [
+        *(f"-D{define}" for define in defines),
+        "-include", parts.header, f"-I{directory}", *map(str, sources),
+        "-nostdlib", "-static", "-Wl,--gc-sections", f"-Wl,-T,{parts.script}", "-o", "program.elf",
+        "-lgcc" if compiler == "gcc" else "-lcompiler_rt",
+    ]  # fmt: skip
+    _run([*_command(compiler, core), *arguments], folder, core, memory)
+    return folder / "program.elf"
+
+
+def port_functions(artifact: Artifact) -> tuple[list[str], list[str]]:
+    """The functions that say where in the arena inputs and outputs are."""
+    graph, name = artifact.graph, artifact.name
+
+    def functions(kind: str, count: int) -> list[str]:
+        return [f"{name}_{kind}" + (f"_{i}" if count > 1 else "") for i in range(count)]
+
+    return functions("input", len(graph.inputs)), functions("output", len(graph.outputs))
+
+
+def _float_functions(artifact: Artifact) -> list[str]:
+    """The functions that take and give reals, and the buffer of the caller's that they use."""
+    if not artifact.float_io:
+        return []
+    graph, (inputs, outputs) = artifact.graph, port_functions(artifact)
+    reals = [f for f, n in zip(outputs, graph.outputs, strict=True) if graph.tensors[n].quant]
+    return [
+        *(f.replace("_input", "_quantize_input") for f in inputs),
+        *(f.replace("_output", "_dequantize_output") for f in reals),
+        "edgecnn_floats",
+    ]
+
+
+def _float_bytes(artifact: Artifact) -> int:
+    """Bytes of the largest input or output in float32; 0 where the network has no float ends."""
+    graph = artifact.graph
+    sizes = [4 * graph.tensors[name].size for name in (*graph.inputs, *graph.outputs)]
+    return max(sizes) if artifact.float_io else 0
+
+
+def _write_templates(folder: Path, artifact: Artifact, memory: Memory, stack_bytes: int) -> None:
+    name = artifact.name
+    inputs, outputs = port_functions(artifact)
+    facts = {
+        "name": name,
+        "NAME": name.upper(),
+        "memory_name": memory.name,
+        "flash": memory.flash,
+        "ram": memory.ram,
+        "stack_bytes": stack_bytes,
+        "guard_bytes": GUARD_BYTES,
+        "kept": [f"{name}_run", *inputs, *outputs, *_float_functions(artifact), "edgecnn_arena"],
+        "float_bytes": _float_bytes(artifact),
+    }
+    for file in ("device.c", "device.ld", "device_marks.h"):
+        text = environment().get_template(f"{file}.j2").render(**facts)
+        (folder / file).write_text(text)
+
+
+def _run(command: Sequence[str], folder: Path, core: Core, memory: Memory) -> None:
+    try:
+        result = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False,
+            timeout=_TIMEOUT_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UserError(f"compiling for {core.title} took over {_TIMEOUT_SECONDS} s") from None
+    if result.returncode == 0:
+        return
+    overflow = re.search(
+        r"region [`']?(\w+)'? overflowed by (\d+) bytes|"
+        r"will not fit in region '(\w+)': overflowed by (\d+) bytes",
+        result.stderr,
+    )
+    if overflow:
+        region = overflow[1] or overflow[3]
+        excess = max(int(b) for b in re.findall(r"overflowed by (\d+) bytes", result.stderr))
+        kind, size = ("flash", memory.flash.size) if region == "FLASH" else ("RAM", memory.ram.size)
+        raise FitError(
+            f"the program for {core.title} does not fit {memory.name}: {excess:,} bytes too many "
+            f"for its {kind} of {size:,} bytes"
+        )
+    lines = result.stderr.splitlines()
+    telling = [line for line in lines if "error:" in line or "undefined" in line]
+    first = (telling or lines or ["no message"])[0]
+    raise UserError(f"the generated C does not compile for {core.title}: {first}")

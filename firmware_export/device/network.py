@@ -1,0 +1,134 @@
+"""An exported network on an emulated core: inputs in, one inference, tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from edgecnn.errors import GeneratedCodeError
+from edgecnn.float_io import float_outputs
+from edgecnn.ir import FLOAT32, Array, Tensor
+from edgecnn.parity import Artifact
+from firmware_export.device.build import port_functions
+from firmware_export.device.cores import Core
+from firmware_export.device.counting import Counter, Range
+from firmware_export.device.machine import Machine
+from firmware_export.device.memory import Memory
+from firmware_export.device.program import UNOWNED_SECTIONS, Mark, Program
+
+Call = Callable[..., int]
+
+_GUARD = b"\x5a"
+#: What the generated C returns.
+_STATUS = {-1: "the arena is a null pointer", -2: "the arena is misaligned"}
+
+
+class EmulatedNetwork:
+    """A network that `build.build` made, loaded and ready to run sample after sample."""
+
+    def __init__(self, artifact: Artifact, program: Program, core: Core, memory: Memory) -> None:
+        self.artifact, self.program = artifact, program
+        self.graph, self.name = artifact.graph, artifact.name
+        self.machine = Machine(program, core, memory)
+        self.machine.where = self._layer_of_last_mark
+        self.arena = program.symbol("edgecnn_arena").address
+        self.tensors = artifact.c_tensors or tuple(self.graph.activations())
+        self._ends = float_outputs(self.graph) if artifact.float_io else {}
+        self._inputs, self._outputs = port_functions(artifact)
+        self._last_mark: Mark | None = None
+
+    @property
+    def entry(self) -> str:
+        """The function that computes the network."""
+        return f"{self.name}_run"
+
+    def counter(self) -> Counter:
+        """Counts by mark, and holds the code to the memory that it owns, to the byte."""
+        program = self.program
+        owned = [
+            Range(s.address, s.address + s.size, s.writable, not s.writable)
+            for s in program.sections
+            if s.name not in UNOWNED_SECTIONS
+        ]
+        passed = {mark.address: number for number, mark in enumerate(program.marks, 1)}
+        ranges = [*owned, Range(*program.stack, writable=True, is_flash=False)]
+        return Counter(self.machine, passed, ranges, len(program.marks))
+
+    def fill(self, sample: Mapping[str, Array]) -> dict[str, Array]:
+        """Write the inputs of one sample, int8 or float32; what they are in int8."""
+        filled = {}
+        for name, function in zip(self.graph.inputs, self._inputs, strict=True):
+            values, address = sample[name], self.machine.call(function, self.arena)
+            if values.dtype == np.float32:
+                buffer = self.program.symbol("edgecnn_floats").address
+                self.machine.write(buffer, values.tobytes())
+                self.machine.call(function.replace("_input", "_quantize_input"), self.arena, buffer)
+            else:
+                self.machine.write(address & 0xFFFF_FFFF, values.tobytes())
+            filled[name] = self._read(self.graph.tensors[name], address & 0xFFFF_FFFF)
+        return filled
+
+    def run(self, call: Call | None = None) -> None:
+        """One inference, by ``call`` where it is given; `GeneratedCodeError` for another status."""
+        self._last_mark = None
+        status = (call or self.machine.call)(self.entry, self.arena)
+        if status != 0:
+            reason = _STATUS.get(status, "an unknown reason")
+            raise GeneratedCodeError(f"{self.entry} ended with status {status}: {reason}")
+
+    def paint_guards(self) -> None:
+        """Fill the memory on both sides of the arena, so that `guards_hold` can tell."""
+        for begin, end in self.program.guards:
+            self.machine.write(begin, _GUARD * (end - begin))
+
+    def guards_hold(self) -> bool:
+        """Whether nothing was written there since."""
+        return all(
+            self.machine.read(begin, end - begin) == _GUARD * (end - begin)
+            for begin, end in self.program.guards
+        )
+
+    def trace(self, sample: Mapping[str, Array], call: Call | None = None) -> dict[str, Array]:
+        """Every tensor of one sample, run by ``call`` where it is given."""
+        found = self.fill(sample)
+
+        def keep(mark: Mark) -> None:
+            self._last_mark = mark
+            name = self.tensors[mark.tensor]
+            found[name] = self._read(self.graph.tensors[name], self.arena + mark.offset)
+
+        with self.machine.at_marks(self.program.marks, keep):
+            self.run(call)
+        return found | self.outputs()
+
+    def outputs(self) -> dict[str, Array]:
+        """The outputs after a run, also in float where the network has float ends."""
+        found = {}
+        for name, function in zip(self.graph.outputs, self._outputs, strict=True):
+            address = self.machine.call(function, self.arena) & 0xFFFF_FFFF
+            found[name] = self._read(self.graph.tensors[name], address)
+            if name in self._ends:
+                buffer = self.program.symbol("edgecnn_floats").address
+                reader = function.replace("_output", "_dequantize_output")
+                self.machine.call(reader, self.arena, buffer)
+                outside = Tensor(self._ends[name], found[name].shape, FLOAT32)
+                found[outside.name] = self._read(outside, buffer)
+        return found
+
+    def _read(self, tensor: Tensor, address: int) -> Array:
+        data = self.machine.read(address, tensor.nbytes)
+        return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
+
+    def _layer_of_last_mark(self) -> str:
+        marks = self.program.marks
+        at = 0 if self._last_mark is None else marks.index(self._last_mark) + 1
+        return self.layer_of(marks[at]) if at < len(marks) else ""
+
+    def layer_of(self, mark: Mark) -> str:
+        """The layer that computes the tensor of a mark, in words."""
+        name = self.tensors[mark.tensor]
+        for index, node in enumerate(self.graph.nodes):
+            if name in node.outputs:
+                return f"layer {index} ({node.op} '{name}')"
+        return f"tensor '{name}'"
