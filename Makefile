@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed
 # The pinned versions are those of Python 3.11; later Pythons take what fits them.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: setup demo test test-slow lint format benchmark clean
+.PHONY: setup demo test test-slow lint format benchmark benchmark-device clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,9 @@ format: $(STAMP)
 
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/host.py
+
+benchmark-device: $(STAMP)
+	$(BIN)/python benchmarks/on_device.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,294 @@
+"""Cycles and memory of the MLPerf Tiny models on emulated Cortex-M cores, beside CMSIS-NN.
+
+    python benchmarks/on_device.py [--model NAME] [--cpu CPU] [--compiler NAME] [-o FILE]
+
+Each model is compiled for each core by each compiler and runs in the emulator: one inference with
+its instructions counted, and one of a random sample whose every tensor is compared, byte by byte,
+with what numpy computes. Cycles are those of the cores' published tables at zero wait states; the
+Cortex-M7 and M33 have none, so theirs are estimates (~). CMSIS-NN's figures are in the same
+measure. Published results are from boards, whose flash has wait states: CMSIS-NN took 1.22 to 1.44
+times as many cycles on a Cortex-M4 as this measure says, so expect that of ours too.
+Two runs print the same. The models come from ``EDGECNN_SHARED`` or the folder beside the
+repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from edgecnn.ir import Graph  # noqa: E402
+from edgecnn.loading import load_path  # noqa: E402
+from edgecnn.parity import Artifact, random_feeds  # noqa: E402
+from edgecnn.simulator import run_int  # noqa: E402
+from firmware_export.c_writer import Provenance, to_c  # noqa: E402
+from firmware_export.device.build import COMPILERS, GCC, unavailable  # noqa: E402
+from firmware_export.device.cores import CORES  # noqa: E402
+from firmware_export.device.profile import profile  # noqa: E402
+from firmware_export.device.target import choose  # noqa: E402
+from firmware_export.runners.cortex_m import CortexMRunner  # noqa: E402
+from firmware_export.scratch import generated  # noqa: E402
+
+MODELS = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
+#: Not the seed of the sample that is counted.
+CHECKED_SEED = 1
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Cycles that others take, in millions: of `MODELS`, in that order."""
+
+    core: str
+    what: str
+    source: str
+    millions: tuple[float, float, float, float]
+
+    def cycles(self, model: str) -> int:
+        """Of one model."""
+        return round(1e6 * self.millions[MODELS.index(model)])
+
+
+_CMSIS_NN = "CMSIS-NN 99f736a (July 2026), gcc 12.2 -O3, counted as here"
+_BEST = "MLPerf Tiny, closed division, on a board"
+_V1 = "MLPerf Tiny v1.0, closed division, on a board"
+#: In the same measure.
+COUNTED = (
+    Peer("cortex-m4", "CMSIS-NN", _CMSIS_NN, (36.297336, 9.252351, 29.526390, 0.719207)),
+    Peer("cortex-m0plus", "CMSIS-NN", _CMSIS_NN, (137.1, 39.8, 119.2, 2.36)),
+)
+#: The best on real boards, of any vendor; all channels computed, as far as is known.
+BEST = (
+    Peer("cortex-m0plus", "best of any vendor", _BEST, (97.4, 30.4, 90.5, 2.62)),
+    Peer("cortex-m4", "best of any vendor", _BEST, (19.8, 5.18, 21.7, 0.486)),
+    Peer("cortex-m7", "best of any vendor", _BEST, (11.4, 3.17, 12.0, 0.303)),
+    Peer("cortex-m33", "best of any vendor", _BEST, (16.7, 4.64, 17.1, 0.495)),
+)
+#: Others on real boards.
+MEASURED = (
+    Peer(
+        "cortex-m4", "TensorFlow Lite Micro with CMSIS-NN",
+        "MLPerf Tiny v0.5, closed division, on a board", (84.5, 21.8, 72.1, 1.21),
+    ),
+    Peer("cortex-m4", "microTVM with CMSIS-NN", _V1, (46.7, 12.0, 36.1, 1.03)),
+)  # fmt: skip
+#: With the channels of vww_96_int8 removed that are always zero; millions of cycles.
+BEST_PRUNED_VWW = {"cortex-m4": 10.7, "cortex-m7": 6.67, "cortex-m33": 9.48}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one core by one compiler; ``skipped`` says why there are no figures."""
+
+    model: str
+    cpu: str
+    compiler: str
+    figures: dict[str, Any] | None = None
+    skipped: str = ""
+    exact: bool = False
+
+    def ratio(self, peers: Sequence[Peer]) -> float | None:
+        """Cycles as a multiple of the peer's on this core, or None without one."""
+        peer = next((p for p in peers if p.core == self.cpu), None)
+        if peer is None or self.figures is None:
+            return None
+        return self.figures["cycles"] / peer.cycles(self.model)
+
+    def to_json(self) -> dict[str, Any]:
+        head = {"model": self.model, "cpu": self.cpu, "compiler": self.compiler}
+        if self.figures is None:
+            return {**head, "skipped": self.skipped}
+        ours = {**head, "exact": self.exact, **self.figures}
+        peers = {
+            "cmsis_nn": self.ratio(COUNTED),
+            "best_published": self.ratio(BEST),
+        }
+        return {**ours, "times_the_cycles_of": peers}
+
+
+def is_exact(artifact: Artifact, runner: CortexMRunner) -> bool:
+    """Whether every tensor of a random sample is what numpy computes."""
+    feeds = random_feeds(artifact.graph, 1, CHECKED_SEED, extremes=False)
+    expected = run_int(artifact.graph, feeds)
+    got = runner.open(artifact).run(feeds)
+    return set(artifact.graph.outputs) <= got.keys() and all(
+        np.array_equal(expected[name], values) for name, values in got.items()
+    )
+
+
+def measure(graph: Graph, cpu: str, compiler: str) -> Row:
+    """Count and check one row."""
+    missing = unavailable(compiler)
+    if missing is not None:
+        return Row(graph.name, cpu, compiler, skipped=missing)
+    weight_bytes = to_c(graph, "network", Provenance("", "", "")).weight_bytes
+    with generated(graph) as artifact:
+        found = profile(artifact, choose(cpu, None), weight_bytes=weight_bytes, compiler=compiler)
+        exact = is_exact(artifact, CortexMRunner(CORES[cpu], compiler))
+    figures = found.to_json()
+    for key in ("cpu", "compiler", "milliseconds"):
+        figures.pop(key, None)
+    figures["macs_a_cycle"] = figures["macs"] / figures["cycles"]
+    return Row(graph.name, cpu, compiler, figures, exact=exact)
+
+
+def compiler_versions(names: Iterable[str]) -> dict[str, str]:
+    """What is installed of the compilers."""
+    versions = {}
+    for name in names:
+        if unavailable(name) is not None:
+            continue
+        if name == "gcc":
+            asked = subprocess.run([GCC, "-dumpfullversion"], capture_output=True, check=True)
+            versions[name] = f"{GCC} {asked.stdout.decode().strip()}"
+        else:
+            versions[name] = f"ziglang {importlib.metadata.version('ziglang')}"
+    return versions
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+_HEADINGS = (
+    "model", "core", "compiler", "Mcycles", "Minstr.", "MAC/cycle", "× CMSIS-NN", "× published",
+    "arena", "stack", "code", "weights", "bytes",
+)  # fmt: skip
+_FILE_COLUMNS = 160
+_TEXT_COLUMNS = ("model", "core", "compiler", "bytes")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row under `_HEADINGS`."""
+    f = row.figures
+    if f is None:
+        return row.model, row.cpu, row.compiler, *[""] * 9, "skipped"
+    tilde = "~" if f["cycles_are_estimated"] else ""
+
+    def times(peers: Sequence[Peer]) -> str:
+        ratio = row.ratio(peers)
+        return "" if ratio is None else f"{tilde}{ratio:.2f}"
+
+    return (
+        row.model,
+        row.cpu,
+        row.compiler,
+        f"{tilde}{f['cycles'] / 1e6:.2f}",
+        f"{f['instructions'] / 1e6:.2f}",
+        f"{tilde}{f['macs_a_cycle']:.3f}",
+        times(COUNTED),
+        times(BEST),
+        *(f"{f[key]:,}" for key in ("arena_bytes", "stack_bytes", "code_bytes", "weight_bytes")),
+        "exact" if row.exact else "DIFFER",
+    )
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print all rows as one table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="One inference on emulated cores", title_justify="left")
+    for heading in _HEADINGS:
+        is_text = heading in _TEXT_COLUMNS
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
+    for i, row in enumerate(rows):
+        ends = i + 1 == len(rows) or rows[i + 1].model != row.model
+        table.add_row(*cells(row), end_section=ends)
+    console = Console()
+    if not console.is_terminal:  # rich would take it for 80 columns wide
+        console.width = _FILE_COLUMNS
+    console.print(table)
+    for compiler, reason in {row.compiler: row.skipped for row in rows if row.skipped}.items():
+        print(f"{compiler} skipped: {reason}")
+    print(
+        "~ estimate: no published table. CMSIS-NN is counted as here. Published cycles are from\n"
+        "boards with flash wait states, which made CMSIS-NN 1.22 to 1.44 times slower on an M4."
+    )
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    rules = ["---" if heading in _TEXT_COLUMNS else "---:" for heading in _HEADINGS]
+    lines = [_HEADINGS, rules, *(cells(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(rows: Sequence[Row]) -> dict[str, Any]:
+    """Everything as JSON: rows, and what they are compared with."""
+    return {
+        "compilers": compiler_versions(dict.fromkeys(row.compiler for row in rows)),
+        "rows": [row.to_json() for row in rows],
+        "peers": {
+            "counted": [_peer_json(p) for p in COUNTED],
+            "published": [_peer_json(p) for p in (*BEST, *MEASURED)],
+            "published_vww_without_dead_channels": {
+                core: round(1e6 * millions) for core, millions in BEST_PRUNED_VWW.items()
+            },
+        },
+    }
+
+
+def _peer_json(peer: Peer) -> dict[str, Any]:
+    cycles = {model: peer.cycles(model) for model in MODELS}
+    return {"cpu": peer.core, "what": peer.what, "source": peer.source, "cycles": cycles}
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; each selection may be given several times."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", action="append", choices=MODELS)
+    parser.add_argument("--cpu", action="append", choices=tuple(CORES))
+    parser.add_argument("--compiler", action="append", choices=COMPILERS)
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write JSON")
+    return parser.parse_args(argv)
+
+
+def measured(selected: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """The rows, one after the other."""
+    for model in selected.model or MODELS:
+        graph = load_path(folder / f"{model}.tflite").replace(name=model)
+        for cpu in selected.cpu or CORES:
+            for compiler in selected.compiler or COMPILERS:
+                yield measure(graph, cpu, compiler)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write; 1 if any byte differs, 2 where models are missing."""
+    selected = arguments_of(argv)
+    shared = Path(os.environ.get("EDGECNN_SHARED") or REPOSITORY.parent / "shared")
+    folder = shared / "models" / "mlperf_tiny"
+    for model in selected.model or MODELS:
+        if not (folder / f"{model}.tflite").is_file():
+            print(f"{folder} lacks {model}.tflite; set EDGECNN_SHARED", file=sys.stderr)
+            return 2
+    rows = []
+    for row in measured(selected, folder):
+        rows.append(row)
+        if sys.stderr.isatty():
+            print(f"{row.model} {row.cpu} {row.compiler}", file=sys.stderr)
+    if selected.markdown:
+        print(markdown(rows))
+    else:
+        show(rows)
+    if selected.output is not None:
+        selected.output.write_text(json.dumps(report(rows), indent=2) + "\n")
+    return 0 if all(row.exact or row.skipped for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
