@@ -37,10 +37,15 @@ def check_accesses(graph: Graph, directory: Path, core: str, compiler: str) -> N
 
 def check_exact(graph: Graph, directory: Path, core: str, compiler: str) -> None:
     """Samples of extremes and of random bytes give the same bytes, in every tensor."""
+    check_runner(graph, directory, CortexMRunner(CORES[core], compiler))
+
+
+def check_runner(graph: Graph, directory: Path, runner: Runner) -> None:
+    """The same of any runner."""
     artifact = written(graph, directory)
-    runners: list[Runner] = [numpy_simulator.RUNNER, CortexMRunner(CORES[core], compiler)]
-    result = verify(artifact, runners, random_feeds(graph, RANDOM_SAMPLES, 0)).runners[1]
+    feeds = random_feeds(graph, RANDOM_SAMPLES, 0)
+    result = verify(artifact, [numpy_simulator.RUNNER, runner], feeds).runners[1]
     assert result.available, result.reason
     assert result.tensors == len(graph.activations())
     assert result.samples == RANDOM_SAMPLES + EXTREMES
-    assert result.mismatches == 0, (core, compiler, result.first_mismatch)
+    assert result.mismatches == 0, (runner, result.first_mismatch)

@@ -16,7 +16,8 @@ from edgecnn.ir import Array, Graph
 from edgecnn.zoo.tasks import TASKS
 from firmware_export.device.build import COMPILERS
 from firmware_export.device.cores import CORES
-from tests.device.exactness import check_exact
+from firmware_export.runners.qemu import RUNNERS
+from tests.device.exactness import check_exact, check_runner
 from tests.torch_helpers import randomize
 from tests.zoo.test_tasks import fed, imported
 from tests.zoo.test_zoo import NETWORKS
@@ -97,3 +98,26 @@ def test_other_reference_networks(name: str, arm_compiler: str, tmp_path: Path) 
     graph = random_network(*UNTASKED[name])
     for core in CORES:
         check_exact(graph, tmp_path, core, arm_compiler)
+
+
+def any_network(name: str, find: Find) -> Graph:
+    """One of all networks that are tested here."""
+    if name in OFFICIAL:
+        return official(name, find)
+    return task_network(name) if name in TASKS else random_network(*UNTASKED[name])
+
+
+@pytest.mark.slow
+@both_compilers
+@pytest.mark.parametrize("name", [*OFFICIAL, *TASKS, *UNTASKED])
+def test_booted_in_qemu(
+    name: str,
+    arm_compiler: str,
+    shared_path: Find,
+    require_tool: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    require_tool("qemu-system-arm")
+    graph = any_network(name, shared_path)
+    for machine in RUNNERS:
+        check_runner(graph, tmp_path, machine.built_by(arm_compiler))

@@ -86,8 +86,21 @@ def one_case_of_each_operator() -> Graph:
     return build(cases, "every")
 
 
-@each_compiler
-@each_machine
+#: Each compiler once; the other pairs take as long.
+QUICK = {("qemu-mps2-an385", "clang"), ("qemu-mps2-an386", "gcc"), ("qemu-mps2-an505", "clang")}
+
+
+@pytest.mark.parametrize(
+    ("runner", "compiler"),
+    [
+        pytest.param(
+            runner, compiler, id=f"{runner.name}-{compiler}",
+            marks=[] if (runner.name, compiler) in QUICK else pytest.mark.slow,
+        )
+        for runner in RUNNERS
+        for compiler in COMPILERS
+    ],
+)  # fmt: skip
 def test_every_operator(runner: QemuRunner, compiler: str, tmp_path: Path) -> None:
     check(exported(one_case_of_each_operator(), tmp_path), [runner.built_by(compiler)], 3)
 
