@@ -127,27 +127,40 @@ def link(
     return folder / "program.elf"
 
 
-def port_functions(artifact: Artifact) -> tuple[list[str], list[str]]:
-    """The functions that say where in the arena inputs and outputs are."""
+@dataclass(frozen=True)
+class PortFunctions:
+    """The functions of the C API for one input or output.
+
+    ``place`` says where in the arena it is; ``convert`` fills it from floats, or gives it as floats.
+    """
+
+    place: str
+    convert: str
+
+
+def port_functions(artifact: Artifact) -> tuple[list[PortFunctions], list[PortFunctions]]:
+    """The functions of the inputs, and those of the outputs."""
     graph, name = artifact.graph, artifact.name
 
-    def functions(kind: str, count: int) -> list[str]:
-        return [f"{name}_{kind}" + (f"_{i}" if count > 1 else "") for i in range(count)]
+    def functions(kind: str, verb: str, count: int) -> list[PortFunctions]:
+        ports = [f"{kind}_{i}" if count > 1 else kind for i in range(count)]
+        return [PortFunctions(f"{name}_{port}", f"{name}_{verb}_{port}") for port in ports]
 
-    return functions("input", len(graph.inputs)), functions("output", len(graph.outputs))
+    return (
+        functions("input", "quantize", len(graph.inputs)),
+        functions("output", "dequantize", len(graph.outputs)),
+    )
 
 
-def _float_functions(artifact: Artifact) -> list[str]:
-    """The functions that take and give reals, and the buffer of the caller's that they use."""
+def _kept(artifact: Artifact) -> list[str]:
+    """What the linker must not leave out, though nothing in the program calls it."""
+    inputs, outputs = port_functions(artifact)
+    kept = [f"{artifact.name}_run", "edgecnn_arena", *(port.place for port in (*inputs, *outputs))]
     if not artifact.float_io:
-        return []
-    graph, (inputs, outputs) = artifact.graph, port_functions(artifact)
+        return kept
+    graph = artifact.graph
     reals = [f for f, n in zip(outputs, graph.outputs, strict=True) if graph.tensors[n].quant]
-    return [
-        *(f.replace("_input", "_quantize_input") for f in inputs),
-        *(f.replace("_output", "_dequantize_output") for f in reals),
-        "edgecnn_floats",
-    ]
+    return [*kept, "edgecnn_floats", *(port.convert for port in (*inputs, *reals))]
 
 
 def _float_bytes(artifact: Artifact) -> int:
@@ -158,17 +171,15 @@ def _float_bytes(artifact: Artifact) -> int:
 
 
 def _write_templates(folder: Path, artifact: Artifact, memory: Memory, stack_bytes: int) -> None:
-    name = artifact.name
-    inputs, outputs = port_functions(artifact)
     facts = {
-        "name": name,
-        "NAME": name.upper(),
+        "name": artifact.name,
+        "NAME": artifact.name.upper(),
         "memory_name": memory.name,
         "flash": memory.flash,
         "ram": memory.ram,
         "stack_bytes": stack_bytes,
         "guard_bytes": GUARD_BYTES,
-        "kept": [f"{name}_run", *inputs, *outputs, *_float_functions(artifact), "edgecnn_arena"],
+        "kept": _kept(artifact),
         "float_bytes": _float_bytes(artifact),
     }
     for file in ("device.c", "device.ld", "device_marks.h"):

@@ -10,7 +10,7 @@ from edgecnn.errors import GeneratedCodeError
 from edgecnn.float_io import float_outputs
 from edgecnn.ir import FLOAT32, Array, Tensor
 from edgecnn.parity import Artifact
-from firmware_export.device.build import port_functions
+from firmware_export.device.build import PortFunctions, port_functions
 from firmware_export.device.cores import Core
 from firmware_export.device.counting import Counter, Range
 from firmware_export.device.machine import Machine
@@ -58,16 +58,20 @@ class EmulatedNetwork:
     def fill(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """Write the inputs of one sample, int8 or float32; what they are in int8."""
         filled = {}
-        for name, function in zip(self.graph.inputs, self._inputs, strict=True):
-            values, address = sample[name], self.machine.call(function, self.arena)
+        for name, functions in zip(self.graph.inputs, self._inputs, strict=True):
+            values, address = sample[name], self._place(functions)
             if values.dtype == np.float32:
                 buffer = self.program.symbol("edgecnn_floats").address
                 self.machine.write(buffer, values.tobytes())
-                self.machine.call(function.replace("_input", "_quantize_input"), self.arena, buffer)
+                self.machine.call(functions.convert, self.arena, buffer)
             else:
-                self.machine.write(address & 0xFFFF_FFFF, values.tobytes())
-            filled[name] = self._read(self.graph.tensors[name], address & 0xFFFF_FFFF)
+                self.machine.write(address, values.tobytes())
+            filled[name] = self._read(self.graph.tensors[name], address)
         return filled
+
+    def _place(self, functions: PortFunctions) -> int:
+        """Address of an input or output."""
+        return self.machine.call(functions.place, self.arena) & 0xFFFF_FFFF
 
     def run(self, call: Call | None = None) -> None:
         """One inference, by ``call`` where it is given; `GeneratedCodeError` for another status."""
@@ -105,13 +109,11 @@ class EmulatedNetwork:
     def outputs(self) -> dict[str, Array]:
         """The outputs after a run, also in float where the network has float ends."""
         found = {}
-        for name, function in zip(self.graph.outputs, self._outputs, strict=True):
-            address = self.machine.call(function, self.arena) & 0xFFFF_FFFF
-            found[name] = self._read(self.graph.tensors[name], address)
+        for name, functions in zip(self.graph.outputs, self._outputs, strict=True):
+            found[name] = self._read(self.graph.tensors[name], self._place(functions))
             if name in self._ends:
                 buffer = self.program.symbol("edgecnn_floats").address
-                reader = function.replace("_output", "_dequantize_output")
-                self.machine.call(reader, self.arena, buffer)
+                self.machine.call(functions.convert, self.arena, buffer)
                 outside = Tensor(self._ends[name], found[name].shape, FLOAT32)
                 found[outside.name] = self._read(outside, buffer)
         return found
