@@ -131,7 +131,7 @@ def link(
 class PortFunctions:
     """The functions of the C API for one input or output.
 
-    ``place`` says where in the arena it is; ``convert`` fills it from floats, or gives it as floats.
+    ``place`` says where in the arena it is; ``convert`` fills it from floats, or gives floats.
     """
 
     place: str

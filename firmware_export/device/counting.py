@@ -154,7 +154,7 @@ class Counter:
 
     @property
     def layer(self) -> int:
-        """Layers that are over."""
+        """Marks that were passed in the last call."""
         return int(self._counters.layer)
 
     def _reset(self) -> None:

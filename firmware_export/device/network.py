@@ -31,12 +31,12 @@ class EmulatedNetwork:
         self.artifact, self.program = artifact, program
         self.graph, self.name = artifact.graph, artifact.name
         self.machine = Machine(program, core, memory)
-        self.machine.where = self._layer_of_last_mark
+        self.machine.where = lambda: self._layer_after(self._marks_passed)
         self.arena = program.symbol("edgecnn_arena").address
         self.tensors = artifact.c_tensors or tuple(self.graph.activations())
         self._ends = float_outputs(self.graph) if artifact.float_io else {}
         self._inputs, self._outputs = port_functions(artifact)
-        self._last_mark: Mark | None = None
+        self._marks_passed = 0
 
     @property
     def entry(self) -> str:
@@ -53,7 +53,9 @@ class EmulatedNetwork:
         ]
         passed = {mark.address: number for number, mark in enumerate(program.marks, 1)}
         ranges = [*owned, Range(*program.stack, writable=True, is_flash=False)]
-        return Counter(self.machine, passed, ranges, len(program.marks))
+        counter = Counter(self.machine, passed, ranges, len(program.marks))
+        self.machine.where = lambda: self._layer_after(counter.layer)
+        return counter
 
     def fill(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """Write the inputs of one sample, int8 or float32; what they are in int8."""
@@ -75,7 +77,7 @@ class EmulatedNetwork:
 
     def run(self, call: Call | None = None) -> None:
         """One inference, by ``call`` where it is given; `GeneratedCodeError` for another status."""
-        self._last_mark = None
+        self._marks_passed = 0
         status = (call or self.machine.call)(self.entry, self.arena)
         if status != 0:
             reason = _STATUS.get(status, "an unknown reason")
@@ -98,7 +100,7 @@ class EmulatedNetwork:
         found = self.fill(sample)
 
         def keep(mark: Mark) -> None:
-            self._last_mark = mark
+            self._marks_passed += 1
             name = self.tensors[mark.tensor]
             found[name] = self._read(self.graph.tensors[name], self.arena + mark.offset)
 
@@ -122,15 +124,10 @@ class EmulatedNetwork:
         data = self.machine.read(address, tensor.nbytes)
         return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
 
-    def _layer_of_last_mark(self) -> str:
-        marks = self.program.marks
-        at = 0 if self._last_mark is None else marks.index(self._last_mark) + 1
-        return self.layer_of(marks[at]) if at < len(marks) else ""
-
-    def layer_of(self, mark: Mark) -> str:
-        """The layer that computes the tensor of a mark, in words."""
-        name = self.tensors[mark.tensor]
-        for index, node in enumerate(self.graph.nodes):
-            if name in node.outputs:
-                return f"layer {index} ({node.op} '{name}')"
-        return f"tensor '{name}'"
+    def _layer_after(self, passed: int) -> str:
+        """The layer that the code is in after so many marks, in words; "" after the last."""
+        if passed >= len(self.program.marks):
+            return ""
+        name = self.tensors[self.program.marks[passed].tensor]
+        index = next(i for i, node in enumerate(self.graph.nodes) if name in node.outputs)
+        return f"layer {index} ({self.graph.nodes[index].op} '{name}')"

@@ -89,13 +89,6 @@ class Program:
     def _by_address(self) -> list[tuple[int, str]]:
         return sorted((s.address, s.name) for s in self.symbols.values())
 
-    def bytes_at(self, address: int, size: int) -> bytes:
-        """Code or constants of the file."""
-        for start, data in self.segments:
-            if start <= address and address + size <= start + len(data):
-                return data[address - start : address - start + size]
-        raise UserError(f"the program has no bytes at 0x{address:08x}")
-
 
 def parse(data: bytes, where: str) -> Program:
     """Read a 32-bit little-endian Arm ELF file; `UserError` that names ``where`` for others."""

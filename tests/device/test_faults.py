@@ -126,6 +126,13 @@ def test_a_read_where_nothing_is(artifact: Artifact) -> None:
     assert "(softmax '" in text
 
 
+def test_a_counted_run_names_the_layer_too(artifact: Artifact) -> None:
+    edit(artifact, "    /* softmax", "    (void)*(volatile int *)0x60000000u;\n    /* softmax")
+    found = network(artifact)
+    with pytest.raises(DeviceError, match=r"in net_run at 0x\w+, layer 4 \(softmax '"):
+        found.run(found.counter().call)
+
+
 def test_an_unaligned_access_of_the_m0plus(artifact: Artifact) -> None:
     edit(artifact, "    /* softmax", "    *(volatile int *)(memory + 1) = 0;\n    /* softmax")
     core = CORES["cortex-m0plus"]
