@@ -61,8 +61,20 @@ class _Call:
     comment: str
     kernel: str
     fields: list[tuple[str, str]]
+    function: str
     arguments: str
     traces: list[tuple[int, int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Instance:
+    """A kernel compiled for one shape: a function of the network file."""
+
+    name: str
+    kernel: str
+    shape: list[tuple[str, str]]
+    parameters: str
+    arguments: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +155,13 @@ def kernel_files(kernels: Sequence[str]) -> dict[str, str]:
 class _Writer:
     """Collects the arrays, calls and ports of one network."""
 
-    def __init__(self, graph: Graph, name: str) -> None:
+    def __init__(self, graph: Graph, name: str, chosen: Mapping[str, CLayer]) -> None:
         self.graph = graph
         self.name = name
         self.arrays: list[_NamedArray] = []
+        self.instances: dict[tuple[str, str], _Instance] = {}
         self._array_names: dict[tuple[str, bytes], str] = {}
-        self.layers = tuple(self._layer(node) for node in graph.nodes)
+        self.layers = tuple(chosen.get(node.output) or self._layer(node) for node in graph.nodes)
         scratch = {s: layer.scratch_bytes for s, layer in enumerate(self.layers) if layer}
         self.plan = plan(buffers(graph, scratch))
         checker.check(self.plan)
@@ -180,13 +193,34 @@ class _Writer:
             for name in node.outputs
         ]
         if layer is None:
-            return _Call(step, comment, "", [], "", traces)
+            return _Call(step, comment, "", [], "", "", traces)
         fields = [(k, self._field(step, node, k, v)) for k, v in layer.fields.items()]
+        arguments = self._arguments(step, node, layer)
+        function = self._instance(step, node, layer, len(arguments)) if layer.shape else ""
         return _Call(
-            step, comment, layer.kernel, fields, self._arguments(step, node, layer), traces
-        )
+            step, comment, layer.kernel, fields, function or f"edgecnn_{layer.kernel}",
+            ", ".join(arguments), traces,
+        )  # fmt: skip
 
-    def _arguments(self, step: int, node: Node, layer: CLayer) -> str:
+    def _instance(self, step: int, node: Node, layer: CLayer, count: int) -> str:
+        """The function that is the layer's kernel for its shape; equal shapes share one."""
+        shape = [(k, self._field(step, node, k, v)) for k, v in layer.shape.items()]
+        key = (layer.kernel, repr(shape))
+        if key not in self.instances:
+            writable = len(node.outputs) + int(layer.takes_scratch or layer.scratch_bytes > 0)
+            types = ["const int8_t *"] * (count - writable) + ["int8_t *"] * writable
+            names = [f"a{i}" for i in range(count)]
+            self.instances[key] = _Instance(
+                f"{self.name}_kernel_{step}",
+                layer.kernel,
+                shape,
+                ", ".join(map("".join, zip(types, names, strict=True))),
+                ", ".join(names),
+            )
+        return self.instances[key].name
+
+    def _arguments(self, step: int, node: Node, layer: CLayer) -> list[str]:
+        """What the kernel is called with after its parameters: inputs, scratch, outputs."""
         arguments = []
         for position, name in enumerate(node.inputs):
             if position in layer.constants:
@@ -198,9 +232,10 @@ class _Writer:
             arguments = ["(const int8_t *const[]){" + ", ".join(arguments) + "}"]
         if layer.takes_scratch or layer.scratch_bytes:
             arguments.append(f"memory + {self.plan.offsets[scratch_name(step)]}")
-        outputs = ", ".join(self._pointer(name) for name in node.outputs)
-        arguments.append(f"(int8_t *const[]){{{outputs}}}" if layer.joins_outputs else outputs)
-        return ", ".join(arguments)
+        outputs = [self._pointer(name) for name in node.outputs]
+        if layer.joins_outputs:
+            outputs = ["(int8_t *const[]){" + ", ".join(outputs) + "}"]
+        return arguments + outputs
 
     def _pointer(self, name: str) -> str:
         """A tensor in the arena, as a pointer to its type."""
@@ -238,14 +273,21 @@ class _Writer:
         ]
 
 
-def to_c(graph: Graph, name: str, provenance: Provenance, *, float_io: bool = False) -> CNetwork:
+def to_c(
+    graph: Graph,
+    name: str,
+    provenance: Provenance,
+    *,
+    float_io: bool = False,
+    chosen: Mapping[str, CLayer] | None = None,
+) -> CNetwork:
     """Write an int8 graph as C files for a network called ``name``.
 
-    With ``float_io`` there are functions that take and give float32 beside the int8 ones. The
-    same graph, name and provenance give the same text. Raises `UserError` for a name that C
-    cannot use.
+    With ``float_io`` there are functions that take and give float32 beside the int8 ones.
+    ``chosen`` are fast layers by the first output of their nodes; the others are portable. The
+    same arguments give the same text. Raises `UserError` for a name that C cannot use.
     """
-    writer = _Writer(graph, check_name(name))
+    writer = _Writer(graph, check_name(name), chosen or {})
     calls = writer.calls()
     kernels = sorted({call.kernel for call in calls if call.kernel})
     if float_io:
@@ -260,6 +302,7 @@ def to_c(graph: Graph, name: str, provenance: Provenance, *, float_io: bool = Fa
         "arena_bytes": max(writer.plan.arena_bytes, 1),
         "alignment": ALIGNMENT,
         "calls": calls,
+        "instances": list(writer.instances.values()),
         "kernels": kernels,
         "arrays": writer.arrays,
         "float_io": float_io,

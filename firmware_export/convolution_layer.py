@@ -40,6 +40,14 @@ def convolution_fields(
         "bias": CArray(p.bias, channels),
         "multiplier": CArray(p.multiplier, channels),
         "shift": CArray(p.shift.astype("int8"), channels),
+        **window_fields(p),
+    }
+
+
+def window_fields(params: ConvolutionParams) -> dict[str, FieldValue]:
+    """Sizes of image and window, zero points and clamping: plain integers."""
+    p = params
+    return {
         "input_height": p.input_shape[1],
         "input_width": p.input_shape[2],
         "input_channels": p.input_shape[3],

@@ -37,11 +37,14 @@ class CLayer:
 
     ``fields`` initialize the kernel's parameter struct, in any order. ``constants`` replace
     activation inputs by arrays, by position. ``scratch_bytes`` of working memory are passed
-    where they are more than 0 or ``takes_scratch`` is set.
+    where they are more than 0 or ``takes_scratch`` is set. With a ``shape`` the kernel takes a
+    second struct, ``edgecnn_<kernel>(&shape, &params, …)``, and is compiled once for each shape
+    that a network has, with all that is in it as constants.
     """
 
     kernel: str
     fields: Mapping[str, FieldValue]
+    shape: Mapping[str, FieldValue] = field(default_factory=dict)
     constants: Mapping[int, CArray] = field(default_factory=dict)
     scratch_bytes: int = 0
     takes_scratch: bool = False

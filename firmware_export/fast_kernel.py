@@ -1,0 +1,82 @@
+"""What a fast kernel gives beside an operator's portable one: another C call for the same bytes.
+
+Each module of ``firmware_export/fast`` holds one `FastKernel` named ``KERNEL``, found by its stem,
+which is also that of its C (``kernels/<stem>.h``) and of its test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+import numpy as np
+
+from edgecnn.ir import Array, Graph, Node
+from edgecnn.operators import Dialect, discover, operator
+from firmware_export.device.cores import Core
+from firmware_export.exporters import CArray, CLayer
+
+P = TypeVar("P")
+
+#: Bounds of `edgecnn_requantize_fast`: right shifts, and the magnitude of sums.
+MIN_RIGHT_SHIFT, MAX_RIGHT_SHIFT = 1, 23
+MAX_SUM = 1 << 30
+#: Largest magnitude of an int8 value.
+MAX_INPUT = 128
+
+
+class FastKernel(Generic[P]):
+    """Another way to compute one operator on some cores."""
+
+    #: The operator.
+    op: ClassVar[str]
+    #: Whether it is for cores with the DSP extension, or for those without.
+    needs_dsp: ClassVar[bool] = True
+
+    def layer(self, node: Node, graph: Graph, params: P) -> CLayer | None:
+        """The C call that computes the node, or None where the kernel is not for it."""
+        raise NotImplementedError
+
+
+def fast_kernels() -> Mapping[str, FastKernel[Any]]:
+    """Every fast kernel by its stem."""
+    return cast("Mapping[str, FastKernel[Any]]", discover("firmware_export.fast", "KERNEL"))
+
+
+def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
+    """The fast layers that can compute a node on a core, by their kernel's stem."""
+    found: dict[str, CLayer] = {}
+    kernels = {
+        stem: kernel
+        for stem, kernel in fast_kernels().items()
+        if kernel.op == node.op and kernel.needs_dsp == core.has_dsp
+    }
+    if kernels:
+        params = operator(node.op).lower(node, graph, Dialect.TFLM)
+        for stem, kernel in sorted(kernels.items()):
+            layer = kernel.layer(node, graph, params)
+            if layer is not None:
+                found[stem] = layer
+    return found
+
+
+def largest_sums(weights: Array, bias: Array) -> Array:
+    """Bound of the magnitude of each channel's sum, int64; ``weights`` is (channel, …)."""
+    magnitudes = np.abs(weights.astype(np.int64)).reshape(weights.shape[0], -1).sum(axis=1)
+    return magnitudes * MAX_INPUT + np.abs(bias.astype(np.int64))
+
+
+def rescales_fast(largest: Array, shift: Array) -> bool:
+    """Whether `edgecnn_requantize_fast` is exact for sums up to ``largest`` in magnitude.
+
+    ``shift`` is `edgecnn.fixedpoint`'s, negative to the right.
+    """
+    right = -shift.astype(np.int64)
+    in_range = (right >= MIN_RIGHT_SHIFT) & (right <= MAX_RIGHT_SHIFT)
+    return bool(in_range.all() and (largest < MAX_SUM).all())
+
+
+def channel_table(bias: Array, multiplier: Array, shift: Array) -> CArray:
+    """The table of output channels that ``dsp.h`` describes: (channels, 3) int32."""
+    table = np.stack([bias, multiplier, -shift.astype(np.int64) - 1], axis=1)
+    return CArray(table.astype(np.int32), "output channel; bias, multiplier, right shift less 1")

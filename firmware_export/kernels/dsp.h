@@ -1,0 +1,210 @@
+/* Instructions of the Cortex-M4, M7 and M33 that work on pairs of 16-bit values in one word, each
+ * with a twin in portable C, so that the kernels that use them run, and are tested, anywhere.
+ *
+ * A pair has its low half in bits 0 to 15. Names are those of the Armv7-M Architecture Reference
+ * Manual, chapter A7. Compilers have builtins for most; assembly is used where they have none
+ * that becomes one instruction: SMMLAR, PKHBT, PKHTB, and SXTB16 with a rotation. */
+#ifndef EDGECNN_DSP_H
+#define EDGECNN_DSP_H
+
+#include "edgecnn_fixedpoint.h"
+
+#if defined(__GNUC__)
+/* Inlined in a function of its own for each shape of a layer, whose constants the compiler sees. */
+#define EDGECNN_SPECIALIZED static inline __attribute__((always_inline)) EDGECNN_UNUSED
+#else
+#define EDGECNN_SPECIALIZED static inline
+#endif
+
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+#define EDGECNN_HAS_DSP 1
+#else
+#define EDGECNN_HAS_DSP 0
+#endif
+
+/* --- words in memory, at any address ---------------------------------------------------------- */
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_load(const void *from) {
+#if defined(__GNUC__)
+    uint32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    return word;
+#else
+    const uint8_t *p = (const uint8_t *)from;
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+#endif
+}
+
+EDGECNN_SPECIALIZED void edgecnn_store(void *to, uint32_t word) {
+#if defined(__GNUC__)
+    __builtin_memcpy(to, &word, sizeof word);
+#else
+    uint8_t *p = (uint8_t *)to;
+    p[0] = (uint8_t)word;
+    p[1] = (uint8_t)(word >> 8);
+    p[2] = (uint8_t)(word >> 16);
+    p[3] = (uint8_t)(word >> 24);
+#endif
+}
+
+/* --- halves of a word ------------------------------------------------------------------------- */
+
+EDGECNN_SPECIALIZED int32_t edgecnn_low(uint32_t pair) { return (int16_t)(pair & 0xFFFFu); }
+EDGECNN_SPECIALIZED int32_t edgecnn_high(uint32_t pair) { return (int32_t)pair >> 16; }
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_pair(int32_t low, int32_t high) {
+    return ((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16;
+}
+
+/* a + b, keeping the low 32 bits. */
+EDGECNN_SPECIALIZED int32_t edgecnn_wrapping_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+#if EDGECNN_HAS_DSP
+
+/* Bytes 0 and 2, sign-extended to a pair. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtb16(uint32_t x) {
+    return (uint32_t)__builtin_arm_sxtb16((int32_t)x);
+}
+
+/* Bytes 1 and 3, sign-extended to a pair. gcc and Clang make two instructions of the builtin. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtb16_ror8(uint32_t x) {
+    uint32_t result;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
+    return result;
+}
+
+/* Bottom of a, top of b moved up: b's low half becomes the high one. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_pkhbt_lsl16(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+/* Top of a, bottom from b's top: (b's high half, a's high half). */
+EDGECNN_SPECIALIZED uint32_t edgecnn_pkhtb_asr16(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+/* sum + a.low * b.low + a.high * b.high; wraps around. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smlad(uint32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlad((int32_t)a, (int32_t)b, sum);
+}
+
+/* sum + one half of a * one half of b. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlabb((int32_t)a, (int32_t)b, sum);
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlabt(uint32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlatb((int32_t)b, (int32_t)a, sum); /* gcc 12 has no builtin of it */
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlatb(uint32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlatb((int32_t)a, (int32_t)b, sum);
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlatt((int32_t)a, (int32_t)b, sum);
+}
+
+/* Sums and differences of halves; they wrap around. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_sadd16(uint32_t a, uint32_t b) {
+    return (uint32_t)__builtin_arm_sadd16((int32_t)a, (int32_t)b);
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_ssub16(uint32_t a, uint32_t b) {
+    return (uint32_t)__builtin_arm_ssub16((int32_t)a, (int32_t)b);
+}
+
+/* sum + the high word of a * b, rounded to nearest, halves up. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* Saturate to int8. */
+EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return __builtin_arm_ssat(x, 8); }
+
+#else
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtb16(uint32_t x) {
+    return edgecnn_pair((int8_t)(x & 0xFFu), (int8_t)((x >> 16) & 0xFFu));
+}
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtb16_ror8(uint32_t x) { return edgecnn_sxtb16(x >> 8); }
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_pkhbt_lsl16(uint32_t a, uint32_t b) {
+    return (a & 0xFFFFu) | b << 16;
+}
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_pkhtb_asr16(uint32_t a, uint32_t b) {
+    return (a & 0xFFFF0000u) | b >> 16;
+}
+
+EDGECNN_SPECIALIZED int32_t edgecnn_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, edgecnn_low(a) * edgecnn_low(b));
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlabt(uint32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, edgecnn_low(a) * edgecnn_high(b));
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlatb(uint32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, edgecnn_high(a) * edgecnn_low(b));
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, edgecnn_high(a) * edgecnn_high(b));
+}
+
+EDGECNN_SPECIALIZED int32_t edgecnn_smlad(uint32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_smlatt(a, b, edgecnn_smlabb(a, b, sum));
+}
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_sadd16(uint32_t a, uint32_t b) {
+    return ((a + b) & 0xFFFFu) | ((a & 0xFFFF0000u) + (b & 0xFFFF0000u));
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_ssub16(uint32_t a, uint32_t b) {
+    return ((a - b) & 0xFFFFu) | ((a & 0xFFFF0000u) - (b & 0xFFFF0000u));
+}
+
+EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
+    const int64_t product = (int64_t)a * b + ((int64_t)1 << 31);
+    return edgecnn_wrapping_add(sum, (int32_t)(product >> 32));
+}
+
+EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -128, 127); }
+
+#endif
+
+/* --- requantization in five instructions ------------------------------------------------------ */
+
+/* What a kernel needs to know of each output channel, in a table of [channels][3]: the bias, with
+ * all that the kernel's sums leave out; the multiplier, from 2^30 up to below 2^31, or 0; and the
+ * right shift less one, from 0 to 22. */
+enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
+
+/* edgecnn_requantize of a sum that has the bias in it, for |sum| < 2^30.
+ *
+ * The doubling high product h is rounded by SMMLAR; the second rounding, to nearest with halves
+ * away from zero, adds 2^(r-1) for a right shift of r, less one where h is negative; the zero
+ * point joins as zero_point * 2^r. The sign of the sum can stand for that of h: they differ only
+ * for h = 0, where taking one away changes nothing. Below zero the result is clamped where the
+ * zero point is -128, so that the sign does not matter. Sums stay below 2^31, since |h| < 2^30
+ * and |(2 zero_point + 1) 2^(r-1)| <= 2^30. */
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multiplier, int32_t shift,
+                                                   int32_t zero_point, int32_t low, int32_t high) {
+    const int32_t offset = edgecnn_shift_left(2 * zero_point + 1, shift);
+    int32_t h = edgecnn_smmlar(edgecnn_shift_left(sum, 1), multiplier, offset);
+    if (zero_point != -128) {
+        h += sum >> 31;
+    }
+    int32_t result = edgecnn_ssat8((h >> shift) >> 1);
+    if (low > -128) {
+        result = result < low ? low : result;
+    }
+    if (high < 127) {
+        result = result > high ? high : result;
+    }
+    return (int8_t)result;
+}
+
+#endif

@@ -1,0 +1,60 @@
+"""Cases of the operators' tables, computed by one fast kernel, on the host and emulated cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn import verify as invariants
+from edgecnn.ir import Graph
+from edgecnn.parity import Artifact, random_feeds, verify
+from firmware_export.c_writer import to_c
+from firmware_export.device.build import COMPILERS, unavailable
+from firmware_export.device.cores import CORES, Core
+from firmware_export.exporters import CLayer
+from firmware_export.fast_kernel import candidates
+from firmware_export.runners import host_c
+from firmware_export.runners.cortex_m import CortexMRunner
+from firmware_export.tflite_writer import to_tflite
+from tests.ops.case_table import PROVENANCE, Case, build
+
+M4, M0PLUS = CORES["cortex-m4"], CORES["cortex-m0plus"]
+
+
+def layer_of(kernel: str, case: Case, core: Core = M4) -> CLayer | None:
+    """The kernel's layer for a case, or None where the kernel is not for it."""
+    graph = build([case])
+    return candidates(graph.nodes[0], graph, core).get(kernel)
+
+
+def taken(kernel: str, cases: Sequence[Case], core: Core = M4) -> list[Case]:
+    """The cases that the kernel can compute."""
+    return [case for case in cases if layer_of(kernel, case, core) is not None]
+
+
+def _write(graph: Graph, kernel: str, core: Core, directory: Path) -> None:
+    chosen = {n.output: candidates(n, graph, core)[kernel] for n in graph.nodes}
+    for file, text in to_c(graph, graph.name, PROVENANCE, chosen=chosen).files.items():
+        (directory / file).write_text(text)
+
+
+def check_kernel(
+    kernel: str, cases: Sequence[Case], directory: Path, *, core: Core = M4, samples: int = 3
+) -> None:
+    """The kernel's bytes are TensorFlow Lite Micro's for every case, on the host and the core.
+
+    Cases that the kernel is not for are a failure: `taken` sorts them out.
+    """
+    graph = build(cases)
+    invariants.check(graph)
+    _write(graph, kernel, core, directory)
+    compilers = [name for name in COMPILERS if unavailable(name) is None]
+    assert compilers
+    runners = [host_c.RUNNER, *(CortexMRunner(core, name) for name in compilers)]
+    artifact = Artifact(graph, to_tflite(graph), graph.name, directory)
+    report = verify(artifact, runners, random_feeds(graph, samples, 0))
+    for result in report.runners:
+        assert result.available, result.reason
+        assert result.tensors == len(graph.activations()), result.name
+        assert result.mismatches == 0, (result.name, result.first_mismatch)
+    assert report.passed
