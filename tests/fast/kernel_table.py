@@ -7,13 +7,15 @@ from pathlib import Path
 
 from edgecnn import verify as invariants
 from edgecnn.ir import Graph
-from edgecnn.parity import Artifact, random_feeds, verify
+from edgecnn.parity import Artifact, Runner, random_feeds, verify
 from firmware_export.c_writer import to_c
 from firmware_export.device.build import COMPILERS, unavailable
 from firmware_export.device.cores import CORES, Core
+from firmware_export.device.profile import profile
+from firmware_export.device.target import Target
 from firmware_export.exporters import CLayer
 from firmware_export.fast_kernel import candidates
-from firmware_export.runners import host_c
+from firmware_export.runners import host_c, tflm
 from firmware_export.runners.cortex_m import CortexMRunner
 from firmware_export.tflite_writer import to_tflite
 from tests.ops.case_table import PROVENANCE, Case, build
@@ -50,7 +52,8 @@ def check_kernel(
     _write(graph, kernel, core, directory)
     compilers = [name for name in COMPILERS if unavailable(name) is None]
     assert compilers
-    runners = [host_c.RUNNER, *(CortexMRunner(core, name) for name in compilers)]
+    runners: list[Runner] = [tflm.RUNNER, host_c.RUNNER]
+    runners += [CortexMRunner(core, name) for name in compilers]
     artifact = Artifact(graph, to_tflite(graph), graph.name, directory)
     report = verify(artifact, runners, random_feeds(graph, samples, 0))
     for result in report.runners:
@@ -58,3 +61,5 @@ def check_kernel(
         assert result.tensors == len(graph.activations()), result.name
         assert result.mismatches == 0, (result.name, result.first_mismatch)
     assert report.passed
+    for name in compilers:  # counting holds every access to what the network owns
+        assert profile(artifact, Target(core), weight_bytes=0, compiler=name).total.cycles > 0
