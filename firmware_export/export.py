@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.errors import FitError, OutputError, ParityError, UserError
+from edgecnn.errors import FitError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
 from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
@@ -22,18 +18,20 @@ from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
 from firmware_export.analysis import total_macs
+from firmware_export.boards import Board
 from firmware_export.c_writer import CNetwork, Provenance, check_name, to_c
+from firmware_export.chooser import OPTIMIZE, Choice, choose_kernels
 from firmware_export.device.profile import Profile
 from firmware_export.device.profile import profile as measure
 from firmware_export.device.target import Target, choose
 from firmware_export.fit import Fit, board_fits
 from firmware_export.memory.plan import Plan
 from firmware_export.runners import HOST_RUNNERS, select
-from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner
+from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner, emulation_unavailable
 from firmware_export.runners.host_c import HostCSession
+from firmware_export.staging import staging, write_files
 from firmware_export.tflite_writer import to_tflite
 
-OPTIMIZE = ("speed", "balanced", "memory")
 #: Random samples that every export is verified with, besides the three extreme ones.
 VERIFY_SAMPLES = 10
 
@@ -70,6 +68,7 @@ class ExportResult:
     fit: Fit | None
     profile: Profile | None
     board: str | None = None
+    choice: Choice | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``edgecnn export --json`` prints."""
@@ -88,6 +87,8 @@ class ExportResult:
             result["fit"] = self.fit.to_json()
         if self.profile is not None:
             result["profile"] = self.profile.to_json()
+        if self.choice is not None:
+            result["kernels"] = self.choice.to_json()
         return result
 
 
@@ -98,6 +99,8 @@ class _Written:
     network: CNetwork
     tflite: bytes
     artifact: Artifact
+    provenance: Provenance
+    choice: Choice | None
 
 
 def export(
@@ -131,77 +134,56 @@ def export(
     `ParityError` where a byte differs; then nothing is left behind. Whether the network fits the
     board is in the result.
     """
-    if not graph.is_quantized:
-        raise UserError("the network is float; quantize it with calibration data first")
-    require_supported(graph)
-    chosen_name = check_name(name or graph.name)
-    graph = graph.replace(name=chosen_name)
-    target = _target(board, cpu, optimize)
-    device = target.board
+    graph, target = _named(graph, name), _target(board, cpu, optimize)
     tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)
-    with _staging(Path(directory)) as folder:
+    with staging(Path(directory)) as folder:
+        choice = _choice(graph, target, optimize, step)
         step("writing C and .tflite")
-        network = to_c(graph, chosen_name, provenance, float_io=float_io)
-        _write(folder, {**network.files, f"{chosen_name}.tflite": tflite})
-        artifact = Artifact(graph, tflite, chosen_name, folder, float_io=float_io)
-        written = _Written(network, tflite, artifact)
-        known = boards.all_boards()
-        looked_at = known if device is None else {**known, device.name: device}
-        fits = board_fits(folder, chosen_name, network, looked_at.values())
-        fit = None if device is None else fits[device.name]
-        if fit is not None and not fit.fits:
-            target = replace(target, board=None)  # so that there is something to run
+        chosen = {} if choice is None else choice.selection.layers
+        network = to_c(graph, graph.name, provenance, float_io=float_io, chosen=chosen)
+        write_files(folder, {**network.files, f"{graph.name}.tflite": tflite})
+        artifact = Artifact(graph, tflite, graph.name, folder, float_io=float_io)
+        written = _Written(network, tflite, artifact, provenance, choice)
+        fits = _fits(written, target.board)
+        fit = None if target.board is None else fits[target.board.name]
+        runnable = target if fit is None or fit.fits else replace(target, board=None)
         step("verifying every tensor on every runner")
-        chosen = _runners(runners, target)
-        parity = _verify(written, source_tflite, chosen, samples, seed)
+        parity = _verify(written, source_tflite, _runners(runners, runnable), samples, seed)
         step(f"counting cycles on an emulated {target.core.title}")
-        profile = _profile(written, target)
+        profile = _profile(written, runnable)
         step("measuring accuracy and quantization error")
         proof = evidence or Evidence()
-        accuracy = _accuracy(written, proof)
-        errors = _errors(graph, proof)
-        step("drawing the report")
-        page = report.render(
-            report.ReportInput(
-                name=chosen_name,
-                command=command,
-                version=edgecnn.__version__,
-                source_sha256=sha256,
-                graph=graph,
-                plan=network.plan,
-                weight_bytes=network.weight_bytes,
-                file_sizes={p.name: p.stat().st_size for p in sorted(folder.iterdir())},
-                parity=parity,
-                accuracy=accuracy,
-                layer_errors=errors,
-                fits=fits,
-                board=None if device is None else device.name,
-                profile=profile,
-                float_io=float_io,
-            )
+        result = ExportResult(
+            graph.name,
+            Path(directory),
+            (),
+            graph,
+            parity,
+            network.plan,
+            network.weight_bytes,
+            len(tflite),
+            _accuracy(written, proof),
+            fit,
+            profile,
+            None if target.board is None else target.board.name,
+            choice,
         )
-        _write(folder, {"report.html": page})
-        facts = manifest.describe(graph, chosen_name, network, provenance, folder)
-        facts |= {"optimize": optimize, "cpu": cpu, "board": board and Path(board).stem}
-        facts |= {"float_io": float_io}
-        _write(folder, {manifest.FILE: json.dumps(facts, indent=2) + "\n"})
+        step("drawing the report")
+        write_files(folder, {"report.html": _report(written, result, fits, _errors(graph, proof))})
+        options = {"optimize": optimize, "cpu": cpu, "board": board and Path(board).stem}
+        write_files(folder, {manifest.FILE: _manifest(written, options)})
         files = tuple(sorted(p.name for p in folder.iterdir()))
-    return ExportResult(
-        chosen_name,
-        Path(directory),
-        files,
-        graph,
-        parity,
-        network.plan,
-        network.weight_bytes,
-        len(tflite),
-        accuracy,
-        fit,
-        profile,
-        None if device is None else device.name,
-    )
+    return replace(result, files=files)
+
+
+def _named(graph: Graph, name: str) -> Graph:
+    """An int8 graph under the name that its C gets; `UserError` where there can be none."""
+    if not graph.is_quantized:
+        raise UserError("the network is float; quantize it with calibration data first")
+    require_supported(graph)
+    return graph.replace(name=check_name(name or graph.name))
 
 
 def _target(board: str | None, cpu: str | None, optimize: str) -> Target:
@@ -211,6 +193,22 @@ def _target(board: str | None, cpu: str | None, optimize: str) -> Target:
     if board is not None and cpu is not None:
         raise UserError("--board and --cpu exclude each other: the board says which core it has")
     return choose(cpu, board)
+
+
+def _choice(graph: Graph, target: Target, optimize: str, step: Step) -> Choice | None:
+    """The kernels for the target; None where no compiler or emulator is there to try them."""
+    if emulation_unavailable() is not None:
+        return None
+    return choose_kernels(graph, target, optimize, step=step)
+
+
+def _fits(written: _Written, board: Board | None) -> dict[str, Fit]:
+    """Whether the network fits each known board, and the one that it is for."""
+    known = boards.all_boards()
+    looked_at = known if board is None else {**known, board.name: board}
+    folder = written.artifact.c_directory
+    assert folder is not None
+    return board_fits(folder, written.artifact.name, written.network, looked_at.values())
 
 
 def _runners(names: str | Sequence[str] | None, target: Target) -> list[Runner]:
@@ -252,7 +250,6 @@ def _accuracy(written: _Written, proof: Evidence) -> Accuracy | None:
     if proof.x is None or proof.y is None:
         return None
     artifact = written.artifact
-    assert artifact.c_directory is not None
     session = HostCSession(artifact, trace=False)
     return evaluate(
         artifact.graph, session.run_on_all_cores, proof.x, proof.y, float_graph=proof.float_graph
@@ -266,73 +263,42 @@ def _errors(graph: Graph, proof: Evidence) -> tuple[LayerError, ...] | None:
     return layer_errors(proof.float_graph, graph, few)
 
 
-# --- files, whole or not at all ---------------------------------------------------------------
+def _report(
+    written: _Written,
+    result: ExportResult,
+    fits: Mapping[str, Fit],
+    errors: tuple[LayerError, ...] | None,
+) -> str:
+    folder = written.artifact.c_directory
+    assert folder is not None
+    return report.render(
+        report.ReportInput(
+            name=result.name,
+            command=written.provenance.command,
+            version=written.provenance.version,
+            source_sha256=written.provenance.source_sha256,
+            graph=result.graph,
+            plan=result.memory,
+            weight_bytes=result.weight_bytes,
+            file_sizes={p.name: p.stat().st_size for p in sorted(folder.iterdir())},
+            parity=result.parity,
+            accuracy=result.accuracy,
+            layer_errors=errors,
+            fits=fits,
+            board=result.board,
+            profile=result.profile,
+            float_io=written.artifact.float_io,
+            choice=written.choice,
+        )
+    )
 
 
-def _write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(data)
-
-
-@contextlib.contextmanager
-def _staging(directory: Path) -> Iterator[Path]:
-    """A folder whose files move to the target once all is done, or go without a trace.
-
-    It lies in the target where that exists, which may be a file system of its own, else beside.
-    """
-    made: list[Path] = []
-    try:
-        made = _make_parents(directory)
-        parent = directory if directory.is_dir() else directory.parent
-        staging = Path(tempfile.mkdtemp(prefix=".edgecnn-", dir=parent))
-    except OSError as error:
-        _remove_empty(made)
-        raise OutputError(f"output folder {directory} cannot be made: {error.strerror}") from None
-    try:
-        yield staging
-        try:
-            _publish(staging, directory)
-        except OSError as error:
-            raise OutputError(
-                f"output folder {directory} cannot be written: {error.strerror}"
-            ) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(made)
-
-
-def _make_parents(directory: Path) -> list[Path]:
-    """Make the folders above one; return those that were not there, the deepest first."""
-    above = (directory, *directory.parents)
-    for part in above:
-        if part.exists() and not part.is_dir():
-            raise OutputError(f"output folder {directory} cannot be made: {part} is a file")
-    missing = [part for part in above[1:] if not part.exists()]
-    for part in reversed(missing):
-        part.mkdir(exist_ok=True)
-    return missing
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders, the deepest first, as far as they are empty."""
-    with contextlib.suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
-
-
-def _publish(staging: Path, directory: Path) -> None:
-    """Move the new files over; drop those of an earlier export that are no more."""
-    if not directory.exists():
-        staging.chmod(0o755)
-        staging.rename(directory)
-        return
-    new = {path.name for path in staging.iterdir()}
-    for name in sorted(new):
-        if (directory / name).is_dir():
-            raise OutputError(f"output folder {directory} has a folder called {name}")
-    stale = manifest.files_of(directory) - new
-    for name in sorted(new):
-        os.replace(staging / name, directory / name)
-    for name in stale:
-        (directory / name).unlink(missing_ok=True)
+def _manifest(written: _Written, options: Mapping[str, Any]) -> str:
+    artifact = written.artifact
+    folder = artifact.c_directory
+    assert folder is not None
+    facts = manifest.describe(
+        artifact.graph, artifact.name, written.network, written.provenance, folder
+    )
+    facts |= {**options, "float_io": artifact.float_io}
+    return json.dumps(facts, indent=2) + "\n"

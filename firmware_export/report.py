@@ -19,6 +19,7 @@ from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
+from firmware_export.chooser import Choice
 from firmware_export.device.counting import Count
 from firmware_export.device.profile import Profile
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
@@ -61,8 +62,8 @@ class ReportInput:
     """All that the report shows.
 
     ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
-    ``profile`` is there where the network was run on an emulated core. ``float_io`` says that the
-    files take and give float32.
+    ``profile`` and ``choice`` are there where the network, and kernels for it, were run on an
+    emulated core. ``float_io`` says that the files take and give float32.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ReportInput:
     board: str | None
     profile: Profile | None = None
     float_io: bool = False
+    choice: Choice | None = None
 
 
 def printable(text: str, limit: int = _LONGEST_NAME) -> str:
@@ -308,6 +310,36 @@ def _boards(data: ReportInput) -> list[_BoardRow]:
     return rows
 
 
+@dataclass(frozen=True)
+class _KernelRow:
+    layers: str
+    op: str
+    kernel: str
+    cycles: int
+    code_bytes: int
+    weight_bytes: int
+    scratch_bytes: int
+    is_chosen: bool
+
+
+def _kernels(choice: Choice) -> list[_KernelRow]:
+    """What was tried, kind of layer by kind of layer; the fastest first."""
+    return [
+        _KernelRow(
+            ", ".join(map(str, tried.group.steps)),
+            tried.group.node.op,
+            trial.kernel,
+            trial.cycles,
+            trial.code_bytes,
+            tried.group.weight_bytes(trial.kernel),
+            trial.scratch_bytes,
+            trial.kernel == chosen,
+        )
+        for tried, chosen in zip(choice.trials, choice.selection.kernels, strict=True)
+        for trial in sorted(tried.trials, key=lambda t: t.cycles)
+    ]
+
+
 def _core_title(core: str) -> str:
     return core.replace("cortex-m", "Cortex-M").replace("plus", "+")
 
@@ -361,6 +393,8 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "weak_db": WEAK_DB,
         "stack_allowance": STACK_ALLOWANCE_BYTES,
         "startup_allowance": STARTUP_ALLOWANCE_BYTES,
+        "kernels": _kernels(data.choice) if data.choice else [],
+        "choice": data.choice,
         "profile": data.profile,
         "cpu_title": _core_title(data.profile.cpu) if data.profile else "",
         "cycles_chart": Markup(cycles_chart(data.profile)) if data.profile else "",

@@ -22,7 +22,8 @@ from firmware_export.toolchain import zig_compiler
 #: Compilers by the names that users give.
 COMPILERS = ("clang", "gcc")
 GCC = "arm-none-eabi-gcc"
-_FLAGS = (
+#: What both compilers are told.
+COMPILE_FLAGS = (
     "-std=c99",
     "-O3",
     "-mthumb",
@@ -55,9 +56,9 @@ def unavailable(compiler: str) -> str | None:
 
 def _command(compiler: str, core: Core) -> list[str]:
     if compiler == "gcc":
-        return [GCC, f"-mcpu={core.name}", "-mfloat-abi=soft", *_FLAGS]
+        return [GCC, f"-mcpu={core.name}", "-mfloat-abi=soft", *COMPILE_FLAGS]
     zig = zig_compiler() or []
-    return [*zig, "-target", "thumb-freestanding-eabi", f"-mcpu={core.clang_cpu}", *_FLAGS]
+    return [*zig, "-target", "thumb-freestanding-eabi", f"-mcpu={core.clang_cpu}", *COMPILE_FLAGS]
 
 
 def build(

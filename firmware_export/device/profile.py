@@ -118,26 +118,33 @@ def profile(
     """
     core, chosen = target.core, compiler or default_compiler()
     program = build(artifact, core, compiler=chosen, memory=target.memory)
-    network = EmulatedNetwork(artifact, program, core, target.memory)
+    layers, stack_bytes = count_layers(artifact, program, target)
+    total = sum((layer.count for layer in layers), Count())
+    return Profile(
+        cpu=core.name,
+        compiler=chosen,
+        is_estimate=MODELS[core.name].is_estimate,
+        layers=layers,
+        arena_bytes=program.symbol("edgecnn_arena").size,
+        stack_bytes=stack_bytes,
+        code_bytes=flash_bytes(program) - weight_bytes,
+        weight_bytes=weight_bytes,
+        time=None if target.board is None else _time(target.board, total),
+    )
+
+
+def count_layers(
+    artifact: Artifact, program: Program, target: Target
+) -> tuple[tuple[LayerProfile, ...], int]:
+    """One inference of a program with a random sample: its layers, and bytes of stack."""
+    network = EmulatedNetwork(artifact, program, target.core, target.memory)
     feeds = random_feeds(artifact.graph, 1, 0, extremes=False)
     network.fill({name: array[0] for name, array in feeds.items()})
     counter = network.counter()
     network.machine.paint_stack()
     network.run(counter.call)
-    model = MODELS[core.name]
-    layers = _by_node(network, counter.counts(model))
-    total = sum((layer.count for layer in layers), Count())
-    return Profile(
-        cpu=core.name,
-        compiler=chosen,
-        is_estimate=model.is_estimate,
-        layers=layers,
-        arena_bytes=program.symbol("edgecnn_arena").size,
-        stack_bytes=network.machine.stack_bytes(),
-        code_bytes=flash_bytes(program) - weight_bytes,
-        weight_bytes=weight_bytes,
-        time=None if target.board is None else _time(target.board, total),
-    )
+    counts = counter.counts(MODELS[target.core.name])
+    return _by_node(network, counts), network.machine.stack_bytes()
 
 
 def flash_bytes(program: Program) -> int:

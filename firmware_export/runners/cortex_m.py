@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgecnn.errors import UserError
 from edgecnn.ir import Array
 from edgecnn.operators import Dialect
 from edgecnn.parity import Artifact
@@ -59,6 +60,16 @@ class CortexMSession:
         return network.trace(sample, network.counter().call)
 
 
+def emulation_unavailable(compiler: str | None = None) -> str | None:
+    """Why code of a compiler, or of any, cannot be run on emulated cores here, or None."""
+    if importlib.util.find_spec("unicorn") is None:
+        return "the package unicorn is not installed"
+    try:
+        return unavailable(compiler or default_compiler())
+    except UserError as error:
+        return str(error)
+
+
 @dataclass(frozen=True)
 class CortexMRunner:
     """The exported C on one core, built by one compiler for one memory."""
@@ -80,11 +91,9 @@ class CortexMRunner:
 
     def unavailable(self, artifact: Artifact) -> str | None:
         """A bare ``.tflite`` file has no C; the emulator or a compiler may be missing."""
-        if importlib.util.find_spec("unicorn") is None:
-            return "the package unicorn is not installed"
         if artifact.c_directory is None:
             return "there is no generated C beside the model"
-        return unavailable(self._compiler)
+        return emulation_unavailable(self.compiler)
 
     @property
     def _compiler(self) -> str:

@@ -1,0 +1,91 @@
+"""Picks a kernel for each layer by running all that can compute it on the emulated core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgecnn.ir import INT8, INT32, Graph
+from firmware_export.boards import largest_span
+from firmware_export.chooser.selection import Budget, Selection, select
+from firmware_export.chooser.trials import Trials, groups, measured
+from firmware_export.device.build import default_compiler
+from firmware_export.device.target import Target
+from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES
+
+OPTIMIZE = ("speed", "balanced", "memory")
+
+#: Flash of ``balanced``: so many times the int8 weights and int32 biases, and room for code.
+BALANCED_FACTOR, BALANCED_CODE_BYTES = 1.35, 24 * 1024
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernels of a network: what was tried, and what of it was taken.
+
+    ``compiler`` built the trials; it is "" where there was nothing to choose.
+    """
+
+    optimize: str
+    cpu: str
+    compiler: str
+    trials: tuple[Trials, ...]
+    selection: Selection
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The entry ``kernels`` of ``edgecnn export --json``: one object a kind of layer."""
+        return [
+            {
+                "layers": list(tried.group.steps),
+                "op": tried.group.node.op,
+                "chosen": kernel,
+                "tried": [
+                    {**asdict(trial), "weight_bytes": tried.group.weight_bytes(trial.kernel)}
+                    for trial in tried.trials
+                ],
+            }
+            for tried, kernel in zip(self.trials, self.selection.kernels, strict=True)
+        ]
+
+
+def plain_weight_bytes(graph: Graph) -> int:
+    """Bytes of a graph's int8 and int32 constants, as the network has them."""
+    used = {name for node in graph.nodes for name in node.inputs if name}
+    constants = [t for n, t in graph.tensors.items() if n in used and t.data is not None]
+    return sum(t.nbytes for t in constants if t.dtype in (INT8, INT32))
+
+
+def budget_of(graph: Graph, target: Target, optimize: str) -> Budget:
+    """The flash and RAM that kernels may take: the board's, less for ``balanced`` flash."""
+    flash = ram = None
+    if target.board is not None:
+        flash = largest_span(target.board.flash).size - STARTUP_ALLOWANCE_BYTES
+        ram = largest_span(target.board.ram).size - STACK_ALLOWANCE_BYTES
+    if optimize != "speed":
+        balanced = int(plain_weight_bytes(graph) * BALANCED_FACTOR) + BALANCED_CODE_BYTES
+        flash = balanced if flash is None else min(flash, balanced)
+    return Budget(flash, ram, least_ram=optimize == "memory")
+
+
+def choose_kernels(
+    graph: Graph,
+    target: Target,
+    optimize: str,
+    *,
+    compiler: str | None = None,
+    step: Callable[[str], None] = lambda text: None,
+) -> Choice:
+    """Pick a kernel for each layer of an int8 graph: the fastest set that fits the budget.
+
+    Deterministic for a graph, a target and the versions of compiler and cycle table. Trials are
+    kept in the user's cache folder, so that a layer is measured once. ``step`` is told what
+    begins. Raises `UserError` where no compiler for the core is there.
+    """
+    found = groups(graph, target.core)
+    used = (compiler or default_compiler()) if found else ""
+    if found:
+        step(f"trying kernels for {len(found)} kinds of layers on a {target.core.title}")
+    trials = measured(found, target.core, used)
+    selection = select(graph, trials, budget_of(graph, target, optimize))
+    return Choice(optimize, target.core.name, used, trials, selection)

@@ -1,0 +1,222 @@
+"""Runs the kernels that can compute a layer on the emulated core, once for all layers like it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import joblib
+
+from edgecnn.ir import Graph, Node
+from edgecnn.operators import Dialect, operator
+from edgecnn.parity import Artifact
+from firmware_export.c_writer import CNetwork, Provenance, to_c
+from firmware_export.device.build import COMPILE_FLAGS, GCC, build
+from firmware_export.device.cores import Core
+from firmware_export.device.cycles import MODELS
+from firmware_export.device.profile import count_layers
+from firmware_export.device.program import Program
+from firmware_export.device.target import Target
+from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
+from firmware_export.fast_kernel import candidates
+
+#: What the kernel of an operator itself is called, beside the fast ones.
+PORTABLE = "portable"
+_NAME = "trial"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kernel on one kind of layer: cycles, and bytes of its code and of its working memory."""
+
+    kernel: str
+    cycles: int
+    code_bytes: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Nodes of a graph, by their places, that differ in weights only.
+
+    ``layers`` has the C call of each node for each kernel; portable code comes first.
+    """
+
+    graph: Graph
+    steps: tuple[int, ...]
+    layers: Mapping[str, tuple[CLayer, ...]]
+
+    @property
+    def node(self) -> Node:
+        """The first of the nodes, which stands for all."""
+        return self.graph.nodes[self.steps[0]]
+
+    def weight_bytes(self, kernel: str) -> int:
+        """Bytes of the constants of all nodes, packed for a kernel."""
+        return sum(constant_bytes(layer) for layer in self.layers[kernel])
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What the kernels of a group took."""
+
+    group: Group
+    trials: tuple[Trial, ...]
+
+
+def constant_bytes(layer: CLayer) -> int:
+    """Bytes of the arrays that a layer takes."""
+    fields = [*layer.fields.values(), *layer.constants.values()]
+    return sum(_array_bytes(value) for value in fields)
+
+
+def _array_bytes(value: FieldValue | CArray) -> int:
+    if isinstance(value, CArray):
+        return int(value.data.nbytes)
+    return 0 if isinstance(value, int) else sum(_array_bytes(part) for part in value)
+
+
+def groups(graph: Graph, core: Core) -> tuple[Group, ...]:
+    """The layers of an int8 graph that fast kernels can compute, those alike together."""
+    found: dict[str, list[tuple[int, Mapping[str, CLayer]]]] = {}
+    for step, node in enumerate(graph.nodes):
+        fast = candidates(node, graph, core)
+        if fast:
+            params = operator(node.op).lower(node, graph, Dialect.TFLM)
+            portable = exporter(node.op).layer(node, graph, params)
+            layers = {PORTABLE: portable, **fast}
+            found.setdefault(_signature(node, graph, layers), []).append((step, layers))
+    return tuple(
+        Group(
+            graph,
+            tuple(step for step, _ in members),
+            {kernel: tuple(layers[kernel] for _, layers in members) for kernel in members[0][1]},
+        )
+        for members in found.values()
+    )
+
+
+def _signature(node: Node, graph: Graph, layers: Mapping[str, CLayer]) -> str:
+    """All that layers have in common whose kernels take the same time."""
+    tensors = [graph.tensors[name] for name in (*node.inputs, *node.outputs) if name]
+    shapes = [(t.shape, t.dtype, t.data is None) for t in tensors]
+    kernels = [(k, dict(layer.shape), layer.scratch_bytes) for k, layer in layers.items()]
+    return repr((node.op, node.attributes, shapes, kernels))
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+
+def measured(found: Sequence[Group], core: Core, compiler: str) -> tuple[Trials, ...]:
+    """The trials of each group, from the cache where they are in it."""
+    work = (joblib.delayed(_trials)(group, core, compiler) for group in found)
+    return tuple(joblib.Parallel(n_jobs=os.cpu_count(), prefer="threads")(work))
+
+
+def _trials(group: Group, core: Core, compiler: str) -> Trials:
+    graph = _side_by_side(group)
+    chosen = {
+        node.output: layers[0]
+        for node, (kernel, layers) in zip(graph.nodes, group.layers.items(), strict=True)
+        if kernel != PORTABLE
+    }
+    network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
+    entry = _cache_folder() / f"{_key(network, core, compiler)}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Trials(group, tuple(Trial(**fields) for fields in json.loads(entry.read_text())))
+    trials = _measure(graph, network, group, core, compiler)
+    _keep(entry, json.dumps([asdict(trial) for trial in trials]))
+    return Trials(group, trials)
+
+
+def _side_by_side(group: Group) -> Graph:
+    """A graph that computes a group's first node once with each kernel."""
+    node, whole = group.node, group.graph
+    tensors = {name: whole.tensors[name] for name in node.inputs if name}
+    nodes = []
+    for i in range(len(group.layers)):
+        outputs = tuple(f"trial {i}/{o}" for o in range(len(node.outputs)))
+        for ours, theirs in zip(outputs, node.outputs, strict=True):
+            tensors[ours] = replace(whole.tensors[theirs], name=ours)
+        nodes.append(replace(node, outputs=outputs))
+    inputs = tuple(dict.fromkeys(n for n in node.inputs if whole.is_activation(n)))
+    results = tuple(name for node in nodes for name in node.outputs)
+    return Graph(_NAME, tuple(nodes), tensors, inputs, results)
+
+
+def _measure(
+    graph: Graph, network: CNetwork, group: Group, core: Core, compiler: str
+) -> tuple[Trial, ...]:
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        for name, text in network.files.items():
+            (Path(folder) / name).write_text(text)
+        artifact = Artifact(graph, b"", _NAME, Path(folder))
+        program = build(artifact, core, compiler=compiler)
+        profiles, _ = count_layers(artifact, program, Target(core))
+    return tuple(
+        Trial(
+            kernel,
+            profile.count.cycles,
+            _code_bytes(program, layers[0], step),
+            layers[0].scratch_bytes,
+        )
+        for step, (profile, (kernel, layers)) in enumerate(
+            zip(profiles, group.layers.items(), strict=True)
+        )
+    )
+
+
+def _code_bytes(program: Program, layer: CLayer, step: int) -> int:
+    """Bytes of the function that computes a layer; compilers may add to a name behind a dot."""
+    name = f"{_NAME}_kernel_{step}" if layer.shape else f"edgecnn_{layer.kernel}"
+    return sum(s.size for s in program.symbols.values() if s.name.split(".")[0] == name)
+
+
+# --- the cache --------------------------------------------------------------------------------
+
+
+def _cache_folder() -> Path:
+    """Where trials are kept: ``EDGECNN_CACHE``, else the user's folder for such files."""
+    given = os.environ.get("EDGECNN_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "edgecnn"
+
+
+@functools.cache
+def _compiler_version(compiler: str) -> str:
+    if compiler == "clang":
+        return importlib.metadata.version("ziglang")
+    asked = subprocess.run([GCC, "-dumpfullversion"], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def _key(network: CNetwork, core: Core, compiler: str) -> str:
+    """A hash of all that the trials depend on: sources, compiler, flags and cycle table."""
+    parts = (
+        sorted(network.files.items()),
+        core,
+        (compiler, _compiler_version(compiler), COMPILE_FLAGS),
+        MODELS[core.name],
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _keep(entry: Path, text: str) -> None:
+    """Write a file of the cache whole or not at all; a cache that cannot be written is none."""
+    with contextlib.suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=entry.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.replace(temporary, entry)
