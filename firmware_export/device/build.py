@@ -26,6 +26,7 @@ GCC = "arm-none-eabi-gcc"
 COMPILE_FLAGS = (
     "-std=c99",
     "-O3",
+    "-fomit-frame-pointer",  # gcc does at -O3; the Clang of ziglang keeps a register for it
     "-mthumb",
     "-ffunction-sections",
     "-fdata-sections",

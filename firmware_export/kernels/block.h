@@ -42,31 +42,95 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_odd_weights(uint32_t word, int32_t is_joint
     return is_joint ? word : edgecnn_sxtb16_ror8(word);
 }
 
-/* Four rows with two columns, whose words alternate in x, over a number of pairs of taps. */
-EDGECNN_SPECIALIZED void edgecnn_block_4x2(const int8_t *weights, const int8_t *x, int32_t pairs,
-                                           int32_t is_joint, const int32_t *channels,
-                                           edgecnn_sums sums[2][2]) {
-    const int32_t n = EDGECNN_CHANNEL_WORDS;
-    edgecnn_sums a0 = edgecnn_sums_start(channels[0], channels[n], is_joint), a1 = a0;
-    edgecnn_sums b0 = edgecnn_sums_start(channels[2 * n], channels[3 * n], is_joint), b1 = b0;
-    const int8_t *const end = weights + pairs * EDGECNN_PAIR_BYTES;
-#pragma GCC unroll 4
-    while (weights != end) {
-        const uint32_t x0 = edgecnn_load(x), x1 = edgecnn_load(x + 4);
-        const uint32_t a = edgecnn_load(weights), b = edgecnn_load(weights + 4);
-        const uint32_t a_even = edgecnn_sxtb16(a), a_odd = edgecnn_odd_weights(a, is_joint);
-        edgecnn_multiply(&a0, x0, a_even, a_odd);
-        edgecnn_multiply(&a1, x1, a_even, a_odd);
-        const uint32_t b_even = edgecnn_sxtb16(b), b_odd = edgecnn_odd_weights(b, is_joint);
-        edgecnn_multiply(&b0, x0, b_even, b_odd);
-        edgecnn_multiply(&b1, x1, b_even, b_odd);
-        x += 8;
+/* The sums of four rows with two columns: [pair of rows][column]. */
+typedef struct {
+    edgecnn_sums a0, a1, b0, b1;
+} edgecnn_sums_4x2;
+
+/* One pair of taps of four rows with two columns. */
+EDGECNN_SPECIALIZED void edgecnn_block_step(const int8_t *weights, const int8_t *x,
+                                            int32_t is_joint, edgecnn_sums_4x2 *s) {
+    const uint32_t x0 = edgecnn_load(x), x1 = edgecnn_load(x + 4);
+    const uint32_t a = edgecnn_load(weights), b = edgecnn_load(weights + 4);
+    const uint32_t a_even = edgecnn_sxtb16(a), a_odd = edgecnn_odd_weights(a, is_joint);
+    edgecnn_multiply(&s->a0, x0, a_even, a_odd);
+    edgecnn_multiply(&s->a1, x1, a_even, a_odd);
+    const uint32_t b_even = edgecnn_sxtb16(b), b_odd = edgecnn_odd_weights(b, is_joint);
+    edgecnn_multiply(&s->b0, x0, b_even, b_odd);
+    edgecnn_multiply(&s->b1, x1, b_even, b_odd);
+}
+
+#if EDGECNN_HAS_DSP && defined(__OPTIMIZE__)
+
+/* A number of steps of joint rows; returns the weights behind them. In C, Clang spills two of the
+ * sums, and both compilers part the loads, of which each costs a cycle less behind another. */
+EDGECNN_SPECIALIZED const int8_t *edgecnn_block_steps(const int8_t *weights, const int8_t **x,
+                                                      int32_t steps, edgecnn_sums_4x2 *s) {
+    uint32_t x0, x1, w;
+    __asm__ volatile(
+        ".rept %c[steps]\n\t"
+        "ldr %[x0], [%[x]], #4\n\t"
+        "ldr %[x1], [%[x]], #4\n\t"
+        "ldr %[w], [%[weights]], #4\n\t"
+        "smlad %[a0o], %[x0], %[w], %[a0o]\n\t"
+        "smlad %[a1o], %[x1], %[w], %[a1o]\n\t"
+        "sxtb16 %[w], %[w]\n\t"
+        "smlad %[a0e], %[x0], %[w], %[a0e]\n\t"
+        "smlad %[a1e], %[x1], %[w], %[a1e]\n\t"
+        "ldr %[w], [%[weights]], #4\n\t"
+        "smlad %[b0o], %[x0], %[w], %[b0o]\n\t"
+        "smlad %[b1o], %[x1], %[w], %[b1o]\n\t"
+        "sxtb16 %[w], %[w]\n\t"
+        "smlad %[b0e], %[x0], %[w], %[b0e]\n\t"
+        "smlad %[b1e], %[x1], %[w], %[b1e]\n\t"
+        ".endr"
+        : [x] "+r"(*x), [weights] "+r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1), [w] "=&r"(w),
+          [a0e] "+r"(s->a0.even), [a0o] "+r"(s->a0.odd), [a1e] "+r"(s->a1.even),
+          [a1o] "+r"(s->a1.odd), [b0e] "+r"(s->b0.even), [b0o] "+r"(s->b0.odd),
+          [b1e] "+r"(s->b1.even), [b1o] "+r"(s->b1.odd)
+        : [steps] "i"(steps)
+        : "memory");
+    return weights;
+}
+
+#else
+
+EDGECNN_SPECIALIZED const int8_t *edgecnn_block_steps(const int8_t *weights, const int8_t **x,
+                                                      int32_t steps, edgecnn_sums_4x2 *s) {
+    for (int32_t i = 0; i < steps; ++i) {
+        edgecnn_block_step(weights, *x, 1, s);
         weights += EDGECNN_PAIR_BYTES;
+        *x += 8;
     }
-    sums[0][0] = a0;
-    sums[0][1] = b0;
-    sums[1][0] = a1;
-    sums[1][1] = b1;
+    return weights;
+}
+
+#endif
+
+/* Four rows with two columns, whose words alternate in x, over a number of pairs of taps. */
+EDGECNN_SPECIALIZED edgecnn_sums_4x2 edgecnn_block_4x2(const int8_t *weights, const int8_t *x,
+                                                       int32_t pairs, int32_t is_joint,
+                                                       const int32_t *channels) {
+    enum { N = EDGECNN_CHANNEL_WORDS };
+    edgecnn_sums_4x2 s;
+    s.a0 = s.a1 = edgecnn_sums_start(channels[0], channels[N], is_joint);
+    s.b0 = s.b1 = edgecnn_sums_start(channels[2 * N], channels[3 * N], is_joint);
+    if (is_joint) {
+        const int8_t *const end = weights + pairs / 8 * 8 * EDGECNN_PAIR_BYTES;
+        while (weights != end) {
+            weights = edgecnn_block_steps(weights, &x, 8, &s);
+        }
+        if (pairs % 8 != 0) {
+            edgecnn_block_steps(weights, &x, pairs % 8, &s);
+        }
+        return s;
+    }
+    for (int32_t i = pairs; i > 0; --i) {
+        edgecnn_block_step(weights, x, is_joint, &s);
+        weights += EDGECNN_PAIR_BYTES;
+        x += 8;
+    }
+    return s;
 }
 
 #endif

@@ -98,12 +98,11 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_gather(const edgecnn_conv2d_bloc
 
 /* The outputs of up to four filters for one column. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_finish(const edgecnn_conv2d_blocked_shape *s,
-                                                       const edgecnn_sums sums[2],
+                                                       edgecnn_sums a, edgecnn_sums b,
                                                        const int32_t *channels, int32_t n,
                                                        int8_t *output) {
-    const int32_t totals[EDGECNN_ROWS] = {
-        sums[0].even, edgecnn_odd_sum(sums[0], s->is_joint),
-        sums[1].even, edgecnn_odd_sum(sums[1], s->is_joint)};
+    const int32_t totals[EDGECNN_ROWS] = {a.even, edgecnn_odd_sum(a, s->is_joint), b.even,
+                                          edgecnn_odd_sum(b, s->is_joint)};
 #pragma GCC unroll 4
     for (int32_t i = 0; i < EDGECNN_ROWS; ++i) {
         if (i < n) {
@@ -120,11 +119,12 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_block(const edgecnn_conv2d_block
                                                       const int8_t *weights,
                                                       const int32_t *channels, const int8_t *x,
                                                       int32_t pixels, int32_t n, int8_t *output) {
-    edgecnn_sums sums[2][2];
-    edgecnn_block_4x2(weights, x, s->pairs, s->is_joint, channels, sums);
-    edgecnn_conv2d_blocked_finish(s, sums[0], channels, n, output);
+    const edgecnn_sums_4x2 sums =
+        edgecnn_block_4x2(weights, x, s->pairs, s->is_joint, channels);
+    edgecnn_conv2d_blocked_finish(s, sums.a0, sums.b0, channels, n, output);
     if (pixels == 2) {
-        edgecnn_conv2d_blocked_finish(s, sums[1], channels, n, output + s->output_channels);
+        edgecnn_conv2d_blocked_finish(s, sums.a1, sums.b1, channels, n,
+                                      output + s->output_channels);
     }
 }
 

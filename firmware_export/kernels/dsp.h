@@ -22,6 +22,14 @@
 #define EDGECNN_HAS_DSP 0
 #endif
 
+/* Makes a compiler forget what it knows of a pointer that walks: Clang else turns several into one
+ * index, added to each of their beginnings at each access, and spills what does not fit. */
+#if defined(__GNUC__)
+#define EDGECNN_WALKING(pointer) __asm__("" : "+r"(pointer))
+#else
+#define EDGECNN_WALKING(pointer) ((void)0)
+#endif
+
 /* --- words in memory, at any address ---------------------------------------------------------- */
 
 EDGECNN_SPECIALIZED uint32_t edgecnn_load(const void *from) {
