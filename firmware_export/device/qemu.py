@@ -1,7 +1,6 @@
 """Builds images for QEMU's models of Arm's MPS2 boards, and boots them.
 
-Memory maps: Arm's application notes AN385, AN386, AN500 and AN505, as in QEMU's ``hw/arm/mps2.c``
-and ``hw/arm/mps2-tz.c``.
+Cores and memory are those of the board files of the same names.
 """
 
 from __future__ import annotations
@@ -10,17 +9,17 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.errors import CheckError, GeneratedCodeError
 from edgecnn.parity import Artifact
-from firmware_export.boards import Region
+from firmware_export import boards
 from firmware_export.c_writer import environment
 from firmware_export.device.build import Parts, link
 from firmware_export.device.cores import CORES, Core
-from firmware_export.device.memory import Memory
-from firmware_export.device.program import Program, parse
+from firmware_export.device.memory import Memory, memory_of
+from firmware_export.device.program import parse
 
 QEMU = "qemu-system-arm"
 SAMPLES_FILE, TENSORS_FILE = "samples.bin", "tensors.bin"
@@ -29,7 +28,6 @@ IDLE_SECONDS = 60.0
 #: Some of it is there for the start-up code.
 STACK_BYTES = 1 << 14
 
-_MEGABYTE = 1 << 20
 _FAULT_RECORD = 0xFFFF_FFFF
 #: Number and size of the record, PC, CFSR, HFSR, MMFAR and BFAR.
 _FAULT_STRUCT = struct.Struct("<7I")
@@ -61,22 +59,13 @@ class QemuMachine:
     memory: Memory
 
 
-def _machine(name: str, core: str, code: int, ram: int) -> QemuMachine:
-    memory = Memory(
-        f"QEMU's {name}",
-        Region("code", code, 4 * _MEGABYTE),
-        Region("RAM", ram, 4 * _MEGABYTE),
-    )
-    return QemuMachine(name, CORES[core], memory)
+def _machine(name: str) -> QemuMachine:
+    board = boards.load(name)
+    memory = replace(memory_of(board), name=f"QEMU's {name}")
+    return QemuMachine(name, CORES[board.core], memory)
 
 
-MACHINES = (
-    _machine("mps2-an385", "cortex-m3", 0x0000_0000, 0x2000_0000),
-    _machine("mps2-an386", "cortex-m4", 0x0000_0000, 0x2000_0000),
-    _machine("mps2-an500", "cortex-m7", 0x0000_0000, 0x2000_0000),
-    # Boots in the secure state: secure addresses of both.
-    _machine("mps2-an505", "cortex-m33", 0x1000_0000, 0x3800_0000),
-)
+MACHINES = tuple(map(_machine, ("mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505")))
 
 
 def unavailable() -> str | None:
@@ -119,12 +108,8 @@ class Image:
             folder, artifact, machine.core, compiler=compiler, memory=machine.memory,
             stack_bytes=STACK_BYTES, parts=_PARTS,
         )  # fmt: skip
-        self._program = parse(path.read_bytes(), f"the image for {machine.name}")
-
-    @property
-    def program(self) -> Program:
-        """What was linked."""
-        return self._program
+        #: What was linked.
+        self.program = parse(path.read_bytes(), f"the image for {machine.name}")
 
     def boot(self, samples: bytes) -> bytes:
         """Give it samples, one after the other; the records of tensors that it writes.
@@ -191,7 +176,7 @@ class Image:
     def _fault(self, pc: int, cfsr: int, hfsr: int, mmfar: int, bfar: int) -> str:
         causes = [text.format(mmfar=mmfar, bfar=bfar) for bits, text in _CAUSES if cfsr & bits]
         cause = causes[0] if causes else "a fault"
-        where = f", in {self._program.function_at(pc & ~1)} at 0x{pc & ~1:08x}" if pc else ""
+        where = f", in {self.program.function_at(pc & ~1)} at 0x{pc & ~1:08x}" if pc else ""
         return f"{cause}{where} (CFSR 0x{cfsr:08x}, HFSR 0x{hfsr:08x})"
 
 
