@@ -20,8 +20,10 @@ from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
 from firmware_export.chooser import Choice
+from firmware_export.device.cores import CORES
 from firmware_export.device.counting import Count
 from firmware_export.device.profile import Profile
+from firmware_export.device.qemu import MACHINES
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
 from firmware_export.memory.plan import Plan
 from firmware_export.memory.planner import lower_bound
@@ -45,15 +47,8 @@ _RUNNERS = {
     "litert": "LiteRT, reference kernels",
     "numpy": "edgecnn's integer reference",
     "host-c": "generated C on this host",
-    "cortex-m0plus": "generated C on an emulated Cortex-M0+",
-    "cortex-m3": "generated C on an emulated Cortex-M3",
-    "cortex-m4": "generated C on an emulated Cortex-M4",
-    "cortex-m7": "generated C on an emulated Cortex-M7",
-    "cortex-m33": "generated C on an emulated Cortex-M33",
-    "qemu-mps2-an385": "generated C booted on QEMU's Cortex-M3",
-    "qemu-mps2-an386": "generated C booted on QEMU's Cortex-M4",
-    "qemu-mps2-an500": "generated C booted on QEMU's Cortex-M7",
-    "qemu-mps2-an505": "generated C booted on QEMU's Cortex-M33",
+    **{core.name: f"generated C on an emulated {core.title}" for core in CORES.values()},
+    **{f"qemu-{m.name}": f"generated C booted on QEMU's {m.core.title}" for m in MACHINES},
 }
 
 
@@ -301,7 +296,7 @@ def _boards(data: ReportInput) -> list[_BoardRow]:
             _BoardRow(
                 printable(name),
                 board.title if board else "",
-                f"{_core_title(board.core)}, {board.clock_hz / 1e6:g} MHz" if board else "",
+                f"{CORES[board.core].title}, {board.clock_hz / 1e6:g} MHz" if board else "",
                 fit.fits,
                 (_cell(fit.ram), _cell(fit.flash)),
                 name == data.board,
@@ -338,10 +333,6 @@ def _kernels(choice: Choice) -> list[_KernelRow]:
         for tried, chosen in zip(choice.trials, choice.selection.kernels, strict=True)
         for trial in sorted(tried.trials, key=lambda t: t.cycles)
     ]
-
-
-def _core_title(core: str) -> str:
-    return core.replace("cortex-m", "Cortex-M").replace("plus", "+")
 
 
 def _display_names(data: ReportInput) -> dict[str, str]:
@@ -396,7 +387,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "kernels": _kernels(data.choice) if data.choice else [],
         "choice": data.choice,
         "profile": data.profile,
-        "cpu_title": _core_title(data.profile.cpu) if data.profile else "",
+        "cpu_title": CORES[data.profile.cpu].title if data.profile else "",
         "cycles_chart": Markup(cycles_chart(data.profile)) if data.profile else "",
     }
 

@@ -10,17 +10,10 @@ import pytest
 
 from edgecnn.errors import UserError
 from edgecnn.ir import INT8, Graph, Node, QuantParams, Tensor
-from firmware_export.boards import (
-    CORES,
-    Region,
-    all_boards,
-    largest_span,
-    load,
-    parse,
-    spans,
-)
+from firmware_export.boards import Region, all_boards, largest_span, load, parse, spans
 from firmware_export.c_writer import Provenance, to_c
 from firmware_export.code_size import code_size, estimate, read_only_bytes
+from firmware_export.device.cores import CORES
 from firmware_export.toolchain import zig_compiler
 from tests.conftest import REPOSITORY
 

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgecnn.errors import UserError
-
-#: Cores that code is generated for.
-CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
+from firmware_export.device.cores import CORES
 
 _ADDRESS_SPACE = 1 << 32
 T = TypeVar("T")

@@ -10,14 +10,8 @@ from typing import Protocol, runtime_checkable
 from edgecnn.errors import UserError
 from edgecnn.parity import Runner
 
-#: Runners that need nothing but this machine.
+#: Runners that need nothing but this machine, in the order in which they are shown.
 HOST_RUNNERS = ("numpy", "tflm", "tflite", "litert", "host-c")
-#: The order in which runners are shown.
-_ORDER = (
-    *HOST_RUNNERS,
-    "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33",
-    "qemu-mps2-an385", "qemu-mps2-an386", "qemu-mps2-an500", "qemu-mps2-an505",
-)  # fmt: skip
 
 
 @runtime_checkable
@@ -37,10 +31,9 @@ def _found() -> Iterator[Runner]:
 
 
 def all_runners() -> dict[str, Runner]:
-    """Every runner by name, in the order in which they are shown."""
+    """Every runner by name, in the order in which they are shown: those of the host first."""
     by_name = {runner.name: runner for runner in _found()}
-    known = [name for name in _ORDER if name in by_name]
-    return {name: by_name[name] for name in [*known, *sorted(by_name.keys() - set(known))]}
+    return {name: by_name[name] for name in dict.fromkeys([*HOST_RUNNERS, *by_name])}
 
 
 def select(names: str | Sequence[str] | None, compiler: str | None = None) -> list[Runner]:
