@@ -52,5 +52,6 @@ def select(names: str | Sequence[str] | None, compiler: str | None = None) -> li
 
 
 def _built_by(runner: Runner, compiler: str | None) -> Runner:
-    is_cross = compiler is not None and isinstance(runner, Cross)
-    return runner.built_by(compiler) if is_cross else runner  # type: ignore[attr-defined]
+    if compiler is not None and isinstance(runner, Cross):
+        return runner.built_by(compiler)
+    return runner

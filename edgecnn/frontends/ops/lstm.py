@@ -177,7 +177,8 @@ def from_onnx(b: GraphBuilder, node: OnnxNode) -> list[Any]:
             "it couples input and forget gate, which TensorFlow Lite Micro does not compute"
         )
     peepholes = node.optional(7)
-    if peepholes and (b.data(peepholes) is None or b.data(peepholes).any()):  # type: ignore[union-attr]
+    weights = None if peepholes is None else b.data(peepholes)
+    if peepholes is not None and (weights is None or weights.any()):
         raise Unsupported("it has peepholes, which TensorFlow Lite Micro does not compute")
     axis = int(node.attributes.get("layout", 0))
     layer = onnx_layer(b, node, _ONNX_GATES)
