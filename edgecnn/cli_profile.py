@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from edgecnn.cli_options import BoardOption, Compiler, Json, Quiet
 from edgecnn.console import Console
 from edgecnn.display import show_function_profile, show_profile
 from edgecnn.errors import UserError
+
+if TYPE_CHECKING:
+    from firmware_export.device.target import Target
 
 
 def profile(
@@ -29,7 +32,6 @@ def profile(
 ) -> None:
     """Cycles and instructions per layer on an emulated core, RAM, stack and flash."""
     from firmware_export.device import target
-    from firmware_export.device.profile import profile_export, profile_function
 
     console = Console(as_json=as_json, quiet=quiet)
     place = target.choose(cpu, board)
@@ -38,16 +40,28 @@ def profile(
     if (elf is None) != (function is None):
         raise UserError("--elf FILE and --function NAME go together")
     if folder is not None:
-        with console.working("running on the emulated core"):
-            found = profile_export(folder, place, compiler)
-        if not console.json(found.to_json()):
-            show_profile(console, found)
-        return
-    assert elf is not None
-    assert function is not None
-    if compiler is not None:
+        _profile_export(console, folder, place, compiler)
+    elif compiler is not None:
         raise UserError("--compiler goes with an exported folder; an ELF file is compiled already")
+    else:
+        assert elf is not None
+        assert function is not None
+        _profile_function(console, elf, function, place)
+
+
+def _profile_export(console: Console, folder: Path, place: Target, compiler: str | None) -> None:
+    from firmware_export.device.profile import profile_export
+
     with console.working("running on the emulated core"):
-        call = profile_function(elf, function, place)
-    if not console.json(call.to_json()):
-        show_function_profile(console, call)
+        found = profile_export(folder, place, compiler)
+    if not console.json(found.to_json()):
+        show_profile(console, found)
+
+
+def _profile_function(console: Console, elf: Path, function: str, place: Target) -> None:
+    from firmware_export.device.profile import profile_function
+
+    with console.working("running on the emulated core"):
+        found = profile_function(elf, function, place)
+    if not console.json(found.to_json()):
+        show_function_profile(console, found)

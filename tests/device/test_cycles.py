@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from firmware_export.device.cycles import MODELS, CycleModel, CycleTable
 from firmware_export.device.profile import FunctionProfile, profile_function
 from firmware_export.device.target import choose
 from firmware_export.toolchain import compile_c, zig_compiler
+from tests.command_line import succeeds
 
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4")
 
@@ -128,6 +130,20 @@ def test_traffic_in_bytes(tmp_path: Path) -> None:
     assert found.result == 42
     assert (found.count.flash_reads, found.count.ram_reads, found.count.ram_writes) == (4, 2, 5)
     assert found.stack_bytes == 8
+
+
+def test_the_command(tmp_path: Path) -> None:
+    path = assembled(LOOP, tmp_path, "cortex-m4")
+    command = ("profile", "--elf", path, "--function", "loop", "--board", "frdm-k64f")
+    found = succeeds(*command, "--json").json
+    assert found == profile_function(path, "loop", choose(None, "frdm-k64f")).to_json()
+    assert (found["result"], found["instructions"], found["cycles"]) == (55, 33, 51)
+    assert found["milliseconds"]["fastest"] == pytest.approx(51 / 120_000)
+    text = succeeds(*command).out
+    assert "loop on cortex-m4" in text
+    assert "120 MHz" in text
+    rows = dict(re.findall(r"(cycles|instructions|result)\D+(\d+)", text))
+    assert rows == {"cycles": "51", "instructions": "33", "result": "55"}
 
 
 def test_estimates_are_shares_of_the_m4() -> None:
