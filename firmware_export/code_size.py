@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import struct
+import io
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from firmware_export.c_writer import CNetwork
-from firmware_export.toolchain import zig_compiler
+from firmware_export.device.cores import CORES
+from firmware_export.toolchain import cortex_m_clang
 
 #: The estimate, for -O2 on a Cortex-M4, where code is largest. Eight networks of 1 to 5 kernels
 #: and 3 to 30 layers took 530 to 1,345 bytes a kernel, and up to 83 bytes of parameters a layer.
 BYTES_PER_KERNEL = 1536
 BYTES_PER_LAYER = 96
 
-_FLAGS = ("-target", "thumb-freestanding-eabi", "-std=c99", "-O2", "-c")
+_FLAGS = ("-std=c99", "-O2", "-c")
 _TIMEOUT_SECONDS = 60
-# ELF32: section header fields 1 (type), 2 (flags), 5 (size); System V ABI, chapter 4.
-_ALLOCATED, _WRITABLE, _NO_BITS = 2, 1, 8
 
 
 @dataclass(frozen=True)
@@ -45,35 +44,40 @@ def estimate(network: CNetwork) -> int:
 def read_only_bytes(elf: bytes) -> int:
     """Bytes of the sections of a 32-bit little-endian ELF file that go into flash as they are.
 
-    Raises `ValueError` or `struct.error` for anything else.
+    Raises `ValueError` for anything else.
     """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.constants import SH_FLAGS
+    from elftools.elf.elffile import ELFFile
+
     if elf[:6] != b"\x7fELF\x01\x01":
         raise ValueError("not a 32-bit little-endian ELF file")
-    (start,) = struct.unpack_from("<I", elf, 0x20)
-    size, count = struct.unpack_from("<2H", elf, 0x2E)
-    headers = [struct.unpack_from("<10I", elf, start + i * size) for i in range(count)]
-    return sum(
-        header[5]
-        for header in headers
-        if header[2] & _ALLOCATED and not header[2] & _WRITABLE and header[1] != _NO_BITS
-    )
+    try:
+        return sum(
+            section["sh_size"]
+            for section in ELFFile(io.BytesIO(elf)).iter_sections()
+            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC
+            and not section["sh_flags"] & SH_FLAGS.SHF_WRITE
+            and section["sh_type"] != "SHT_NOBITS"
+        )
+    except ELFError as error:
+        raise ValueError(f"not an ELF file that can be read: {error}") from error
 
 
 def _compiled(directory: Path, name: str, core: str) -> int | None:
-    compiler = zig_compiler()
+    compiler = cortex_m_clang(CORES[core])
     if compiler is None:
         return None
-    cpu = f"-mcpu={core.replace('-', '_')}"
     source = str(directory.resolve() / f"{name}.c")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         target = Path(folder) / "network.o"
-        command = [*compiler, *_FLAGS, cpu, source, "-o", str(target)]
+        command = [*compiler, *_FLAGS, source, "-o", str(target)]
         try:
             result = subprocess.run(
                 command, cwd=folder, capture_output=True, check=False, timeout=_TIMEOUT_SECONDS
             )
             return None if result.returncode != 0 else read_only_bytes(target.read_bytes())
-        except (OSError, subprocess.TimeoutExpired, ValueError, struct.error):
+        except (OSError, subprocess.TimeoutExpired, ValueError):
             return None
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors import GeneratedCodeError, UserError
+from firmware_export.device.cores import Core
 
 #: What generated C must compile with, anywhere.
 STRICT_FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
@@ -24,6 +25,12 @@ def zig_compiler() -> list[str] | None:
     if importlib.util.find_spec("ziglang") is None:
         return None
     return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def cortex_m_clang(core: Core) -> list[str] | None:
+    """The command of that Clang for a Cortex-M core, or None."""
+    zig = zig_compiler()
+    return zig and [*zig, "-target", "thumb-freestanding-eabi", f"-mcpu={core.clang_cpu}"]
 
 
 @functools.cache

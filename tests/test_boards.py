@@ -229,3 +229,8 @@ def test_code_that_does_not_compile_is_estimated(tmp_path: Path) -> None:
 def test_a_foreign_object_file_is_refused() -> None:
     with pytest.raises(ValueError, match="32-bit"):
         read_only_bytes(b"\x7fELF\x02\x01" + bytes(60))
+
+
+def test_an_object_file_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(ValueError, match="ELF file that can be read"):
+        read_only_bytes(b"\x7fELF\x01\x01")

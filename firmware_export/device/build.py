@@ -17,7 +17,7 @@ from firmware_export.device.cores import Core
 from firmware_export.device.memory import ROOMY, Memory
 from firmware_export.device.program import Program, parse
 from firmware_export.fit import STACK_ALLOWANCE_BYTES
-from firmware_export.toolchain import zig_compiler
+from firmware_export.toolchain import cortex_m_clang, zig_compiler
 
 #: Compilers by the names that users give.
 COMPILERS = ("clang", "gcc")
@@ -58,8 +58,7 @@ def unavailable(compiler: str) -> str | None:
 def _command(compiler: str, core: Core) -> list[str]:
     if compiler == "gcc":
         return [GCC, f"-mcpu={core.name}", "-mfloat-abi=soft", *COMPILE_FLAGS]
-    zig = zig_compiler() or []
-    return [*zig, "-target", "thumb-freestanding-eabi", f"-mcpu={core.clang_cpu}", *COMPILE_FLAGS]
+    return [*(cortex_m_clang(core) or ()), *COMPILE_FLAGS]
 
 
 def build(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import UserError
+from firmware_export.device.cores import core
 from firmware_export.device.cycles import MODELS, CycleModel, CycleTable
 from firmware_export.device.profile import FunctionProfile, profile_function
 from firmware_export.device.target import choose
-from firmware_export.toolchain import compile_c, zig_compiler
+from firmware_export.toolchain import compile_c, cortex_m_clang
 from tests.command_line import succeeds
 
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4")
@@ -31,11 +32,10 @@ def assembled(body: str, folder: Path, cpu: str, function: str = "loop") -> Path
 """
     (folder / "loop.s").write_text(source)
     (folder / "loop.ld").write_text("SECTIONS { .text 0x100 : { *(.text*) } }\n")
-    compiler = zig_compiler()
+    compiler = cortex_m_clang(core(cpu))
     assert compiler is not None
     arguments = [
-        "-target", "thumb-freestanding-eabi", f"-mcpu={cpu.replace('-', '_')}", "-nostdlib",
-        "-static", "-Wl,-T,loop.ld", f"-Wl,-e,{function}", f"-Wl,-u,{function}",
+        "-nostdlib", "-static", "-Wl,-T,loop.ld", f"-Wl,-e,{function}", f"-Wl,-u,{function}",
         "loop.s", "-o", "loop.elf",
     ]  # fmt: skip
     compile_c(compiler, arguments, folder)
