@@ -26,18 +26,16 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.frontends.tflite import load
+from edgecnn.ir import Array, Graph
+from edgecnn.operators import Dialect
+from edgecnn.parity import Artifact, random_feeds
+from edgecnn.simulator import lower_all, run_int
+from firmware_export.c_writer import Provenance, to_c
+from firmware_export.interpreters import missing_package
+from firmware_export.runners.host_c import HostCSession
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
-
-from edgecnn.frontends.tflite import load  # noqa: E402
-from edgecnn.ir import Array, Graph  # noqa: E402
-from edgecnn.operators import Dialect  # noqa: E402
-from edgecnn.parity import Artifact, random_feeds  # noqa: E402
-from edgecnn.simulator import lower_all, run_int  # noqa: E402
-from firmware_export.c_writer import Provenance, to_c  # noqa: E402
-from firmware_export.interpreters import missing_package  # noqa: E402
-from firmware_export.runners.host_c import HostCSession  # noqa: E402
-
 MODELS = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8")
 BASELINE = "tflite-runtime reference"
 CHECKED_SAMPLES = 8

@@ -20,14 +20,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edgecnn.loading import load_path
+from firmware_export.c_writer import Provenance, to_c
+from firmware_export.code_size import code_size
+from firmware_export.scratch import generated
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
-
-from edgecnn.loading import load_path  # noqa: E402
-from firmware_export.c_writer import Provenance, to_c  # noqa: E402
-from firmware_export.code_size import code_size  # noqa: E402
-from firmware_export.scratch import generated  # noqa: E402
-
 MODELS = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
 CORE = "cortex-m4"
 COLUMNS = (

@@ -27,21 +27,19 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.ir import Graph
+from edgecnn.loading import load_path
+from edgecnn.parity import Artifact, random_feeds
+from edgecnn.simulator import run_int
+from firmware_export.c_writer import Provenance, to_c
+from firmware_export.device.build import COMPILERS, GCC, unavailable
+from firmware_export.device.cores import CORES
+from firmware_export.device.profile import profile
+from firmware_export.device.target import choose
+from firmware_export.runners.cortex_m import CortexMRunner
+from firmware_export.scratch import generated
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
-
-from edgecnn.ir import Graph  # noqa: E402
-from edgecnn.loading import load_path  # noqa: E402
-from edgecnn.parity import Artifact, random_feeds  # noqa: E402
-from edgecnn.simulator import run_int  # noqa: E402
-from firmware_export.c_writer import Provenance, to_c  # noqa: E402
-from firmware_export.device.build import COMPILERS, GCC, unavailable  # noqa: E402
-from firmware_export.device.cores import CORES  # noqa: E402
-from firmware_export.device.profile import profile  # noqa: E402
-from firmware_export.device.target import choose  # noqa: E402
-from firmware_export.runners.cortex_m import CortexMRunner  # noqa: E402
-from firmware_export.scratch import generated  # noqa: E402
-
 MODELS = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
 #: Not the seed of the sample that is counted.
 CHECKED_SEED = 1
