@@ -38,7 +38,8 @@ def show_parity(console: Console, report: ParityReport) -> None:
             rows.append([r.name, "-", "-", "-", r.reason])
             continue
         known = f"{number(r.known_differences)} known differences from {report.reference}"
-        remark = f"{known}, as predicted" if r.known_differences else ""
+        predicted = f"{known}, as predicted" if r.known_differences else ""
+        remark = "; ".join(filter(None, (report.cut_short(r), predicted)))
         rows.append([r.name, str(r.tensors), number(r.values), number(r.mismatches), remark])
     console.table(
         f"Parity on {report.samples} samples, every tensor",

@@ -201,6 +201,11 @@ class ParityReport:
         compared = any(r.values for r in present)
         return compared and not any(r.mismatches or r.rejected for r in present)
 
+    def cut_short(self, runner: RunnerResult) -> str:
+        """That a runner computed only the first of the samples, "" where it computed all."""
+        few = 0 < runner.samples < self.samples
+        return f"only the first {runner.samples} of {self.samples} samples" if few else ""
+
     def summary(self) -> str:
         """One line: that all bytes are equal, or where which runner first differs."""
         for r in self.runners:

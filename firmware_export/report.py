@@ -227,9 +227,14 @@ def _known_differences(graph: Graph, dialect: Dialect) -> str:
     return "; ".join(f"in {', '.join(names)} {what}" for what, names in ops.items())
 
 
-def _note(result: RunnerResult, graph: Graph) -> str:
+def _note(report: ParityReport, result: RunnerResult, graph: Graph) -> str:
     if not result.available or result.rejected:
         return printable(result.reason, 300)
+    notes = (report.cut_short(result), _prediction(result, graph))
+    return "; ".join(filter(None, notes))
+
+
+def _prediction(result: RunnerResult, graph: Graph) -> str:
     if not result.known_differences:
         return ""
     count = number(result.known_differences)
@@ -258,7 +263,7 @@ def _runners(report: ParityReport, graph: Graph) -> list[_RunnerRow]:
                 result.name == report.reference,
                 state,
                 _first_mismatch(result),
-                _note(result, graph),
+                _note(report, result, graph),
             )
         )
     return rows
@@ -356,6 +361,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "compared": [row for row in runners if row.state in ("pass", "fail")],
         "values": sum(row.result.values for row in runners),
         "known_differences": sum(row.result.known_differences for row in runners),
+        "is_cut_short": any(data.parity.cut_short(row.result) for row in runners),
         "remarks": any(row.first or row.note for row in runners),
         "failed": sum(row.state in ("fail", "rejects") for row in runners),
         "reference": _RUNNERS.get(data.parity.reference, data.parity.reference),

@@ -44,6 +44,7 @@ class Tampering:
     name: str = "tampering"
     dialect: Dialect = Dialect.TFLM
     reason: str | None = None
+    limit: int | None = None
 
     def unavailable(self, artifact: Artifact) -> str | None:
         return self.reason
@@ -55,7 +56,10 @@ class Tampering:
             def run(self, feeds: Mapping[str, Array]) -> Values:
                 return change({n: a.copy() for n, a in run_int(artifact.graph, feeds).items()})
 
-        return Opened()
+        class Slow(Opened):
+            max_samples = self.limit
+
+        return Opened() if self.limit is None else Slow()
 
 
 def compare(*runners: Runner, samples: int = 5, graph: Graph | None = None):  # type: ignore[no-untyped-def]
@@ -114,6 +118,16 @@ def test_samples_are_numbered_across_chunks() -> None:
     assert len(seen) == 2
     assert result.first_mismatch is not None
     assert result.first_mismatch.index == (seen[0] + 1, 0, 0, 0)
+
+
+def test_a_slow_runner_computes_the_first_samples_only() -> None:
+    """Five samples are drawn and three extreme ones come first."""
+    report = compare(Tampering(flip("last", 0, 0, 0, 0), limit=3), Tampering(lambda v: v, "all"))
+    by_name = {r.name: r for r in report.runners}
+    slow, full = by_name["tampering"], by_name["all"]
+    assert (slow.samples, slow.mismatches, full.samples) == (3, 1, 8)
+    assert report.cut_short(slow) == "only the first 3 of 8 samples"
+    assert report.cut_short(full) == ""
 
 
 def test_differences_of_many_samples_add_up() -> None:

@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from edgecnn.console import Console
+from edgecnn.display import show_parity
 from edgecnn.evaluate import Accuracy
 from edgecnn.ir import INT8, Graph, Node, QuantParams, Tensor
 from edgecnn.operators import Dialect, operators
@@ -131,6 +133,25 @@ def test_known_differences_name_the_operators_that_the_network_has() -> None:
         "5 values differ from the reference exactly as predicted: in sum it reads the bytes as "
         "unsigned; in fully_connected it rounds once, not twice"
     ) in text
+
+
+def test_a_runner_of_fewer_samples_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    data = report_input()
+    all_of_them = RunnerResult("tflm", True, samples=13, tensors=3, values=130)
+    few = RunnerResult("cortex-m4", True, samples=4, tensors=3, values=40, known_differences=2)
+    parity = ParityReport("tflm", 13, (all_of_them, few))
+    text = Page(render(dataclasses.replace(data, parity=parity))).text
+    assert text.count("only the first 4 of 13 samples; 2 values differ") == 1
+    assert "2 runners computed up to 13 samples" in text
+    assert "go through every runner (the slow ones take only the first)" in text
+    show_parity(Console(as_json=False, quiet=False), parity)
+    rows = [line for line in capsys.readouterr().out.splitlines() if "only the first" in line]
+    assert len(rows) == 1
+    assert "only the first 4 of 13 samples; 2 known differences from tflm" in rows[0]
+
+    whole = Page(render(dataclasses.replace(data, parity=ParityReport("tflm", 13, (all_of_them,)))))
+    assert "1 runner computed 13 samples" in whole.text
+    assert "only the first" not in whole.text
 
 
 def test_operators_say_how_runtimes_differ_and_readme_names_them() -> None:
