@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.accumulate import MAX_OFFSET_INPUT
-from edgecnn.fixedpoint import INT32_MAX, quantize_multiplier, requantize, scaling_overflows
+from edgecnn.fixedpoint import quantize_multiplier, requantize
 from edgecnn.ir import Array, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator
-from edgecnn.reductions import ReduceAttributes, reduced_shape
-
-MAX_RANK = 4
-#: Values whose sum, less as many zero points, is sure to fit int32.
-MAX_SUMMED = INT32_MAX // MAX_OFFSET_INPUT
+from edgecnn.operators import Dialect
+from edgecnn.reductions import ReduceAttributes, SummingOperator
 
 
 class MeanAttributes(ReduceAttributes):
@@ -47,16 +42,10 @@ def mean_multiplier(real: float, count: int) -> tuple[int, int]:
     return (multiplier << extra) // count, shift - extra
 
 
-class Mean(Operator[MeanAttributes, MeanParams]):
+class Mean(SummingOperator[MeanAttributes, MeanParams]):
     """Mean over axes."""
 
     attributes = MeanAttributes
-    summary = "over any axes"
-
-    def infer_shapes(
-        self, attributes: MeanAttributes, shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        return (reduced_shape(attributes, shapes[0]),)
 
     def evaluate_float(
         self, attributes: MeanAttributes, inputs: Sequence[Array | None]
@@ -86,24 +75,6 @@ class Mean(Operator[MeanAttributes, MeanParams]):
         total = inputs[0].sum(axis=params.axes, keepdims=params.keep_dims, dtype=np.int64)
         acc = total - params.count * params.input_zero_point
         return (requantize(acc, params.multiplier, params.shift, params.output_zero_point),)
-
-    def keeps_samples_apart(self, attributes: MeanAttributes) -> bool:
-        return 0 not in attributes.axes
-
-    def unsupported(self, node: Node, graph: Graph) -> str | None:
-        a = node.attributes
-        assert isinstance(a, MeanAttributes)
-        shape = graph.tensors[node.inputs[0]].shape
-        if len(shape) > MAX_RANK:
-            return f"it has {len(shape)} dimensions; at most {MAX_RANK} are supported"
-        if np.prod([shape[axis] for axis in a.axes], dtype=np.int64) > MAX_SUMMED:
-            return "it sums so many values that int32 can overflow"
-        if graph.tensors[node.output].quant is None:
-            return None
-        params = self.lower(node, graph, Dialect.TFLM)
-        if scaling_overflows(params.count * MAX_OFFSET_INPUT, params.shift):
-            return "its output scale is so small that rescaling overflows int32"
-        return None
 
 
 OPERATOR = Mean()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecnn.ir import Array, Shape
+from edgecnn.ir import Array
 from edgecnn.moves import Move
-from edgecnn.reductions import ReduceAttributes, reduced_shape
+from edgecnn.reductions import ReduceAttributes, Reduction
 
 
 @dataclass(frozen=True)
@@ -15,22 +15,13 @@ class ReduceMaxAttributes(ReduceAttributes):
     """Axes are non-negative and ascending."""
 
 
-class ReduceMax(Move[ReduceMaxAttributes]):
+class ReduceMax(Reduction, Move[ReduceMaxAttributes]):
     """Maximum over axes."""
 
     attributes = ReduceMaxAttributes
-    summary = "over any axes"
-
-    def infer_shapes(
-        self, attributes: ReduceMaxAttributes, shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        return (reduced_shape(attributes, shapes[0]),)
 
     def move(self, attributes: ReduceMaxAttributes, inputs: Sequence[Array]) -> tuple[Array, ...]:
         return (inputs[0].max(axis=attributes.axes, keepdims=attributes.keep_dims),)
-
-    def keeps_samples_apart(self, attributes: ReduceMaxAttributes) -> bool:
-        return 0 not in attributes.axes
 
 
 OPERATOR = ReduceMax()

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.accumulate import MAX_OFFSET_INPUT
-from edgecnn.fixedpoint import INT32_MAX, quantize_multiplier, requantize, scaling_overflows
+from edgecnn.fixedpoint import quantize_multiplier, requantize
 from edgecnn.ir import Array, Graph, Node, Shape
-from edgecnn.operators import Dialect, Operator, in_both
-from edgecnn.reductions import ReduceAttributes, reduced_shape
-
-MAX_RANK = 4
+from edgecnn.operators import Dialect, in_both
+from edgecnn.reductions import ReduceAttributes, SummingOperator
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,11 @@ class SumParams:
     reads_unsigned: bool
 
 
-class Sum(Operator[SumAttributes, SumParams]):
+class Sum(SummingOperator[SumAttributes, SumParams]):
     """Sum over axes."""
 
     attributes = SumAttributes
-    summary = "over any axes"
     differences = in_both("it reads the bytes as unsigned")
-
-    def infer_shapes(self, attributes: SumAttributes, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-        return (reduced_shape(attributes, shapes[0]),)
 
     def evaluate_float(
         self, attributes: SumAttributes, inputs: Sequence[Array | None]
@@ -85,24 +78,6 @@ class Sum(Operator[SumAttributes, SumParams]):
         # Clamped to 0 … 255, which is -128 … 127 once 128 is taken off; the bits stay.
         shifted = requantize(*scaling, p.output_zero_point - 128)
         return ((shifted.astype(np.int16) + 128).astype(np.uint8).view(np.int8),)
-
-    def keeps_samples_apart(self, attributes: SumAttributes) -> bool:
-        return 0 not in attributes.axes
-
-    def unsupported(self, node: Node, graph: Graph) -> str | None:
-        a = node.attributes
-        assert isinstance(a, SumAttributes)
-        shape = graph.tensors[node.inputs[0]].shape
-        if len(shape) > MAX_RANK:
-            return f"it has {len(shape)} dimensions; at most {MAX_RANK} are supported"
-        largest = int(np.prod([shape[axis] for axis in a.axes], dtype=np.int64)) * MAX_OFFSET_INPUT
-        if largest > INT32_MAX:
-            return "it sums so many values that int32 can overflow"
-        if graph.tensors[node.output].quant is None:
-            return None
-        if scaling_overflows(largest, self.lower(node, graph, Dialect.TFLM).shift):
-            return "its output scale is so small that rescaling overflows int32"
-        return None
 
 
 OPERATOR = Sum()
