@@ -22,7 +22,9 @@ from firmware_export.device.machine import DeviceError, Machine
 from firmware_export.toolchain import compile_c, host_compiler
 
 
-class _Range(ctypes.Structure):
+class Range(ctypes.Structure):
+    """Memory that the program may use: from ``begin`` on, before ``end``."""
+
     _fields_ = [(n, ctypes.c_uint32) for n in ("begin", "end", "writable", "is_flash")]
 
 
@@ -49,21 +51,11 @@ class _Counters(ctypes.Structure):
     _fields_ = [
         ("blocks", ctypes.POINTER(_Block)),
         ("traffic", ctypes.POINTER(_Traffic)),
-        ("ranges", ctypes.POINTER(_Range)),
+        ("ranges", ctypes.POINTER(Range)),
         ("marks", ctypes.POINTER(ctypes.c_uint32)),
         *((n, ctypes.c_void_p) for n in ("stop", "read_register", "write_register")),
         *((n, ctypes.c_uint32) for n in _NUMBERS),
     ]
-
-
-@dataclass(frozen=True)
-class Range:
-    """Memory that the program may use: from ``begin`` on, before ``end``."""
-
-    begin: int
-    end: int
-    writable: bool
-    is_flash: bool
 
 
 @dataclass
@@ -115,9 +107,7 @@ class Counter:
         self._end = max(marks, default=-2) + 2
         table = [marks.get(address, 0) for address in range(self._begin, self._end, 2)]
         self._marks = (ctypes.c_uint32 * max(1, len(table)))(*table)
-        self._ranges = (_Range * len(ranges))(
-            *(_Range(r.begin, r.end, r.writable, r.is_flash) for r in ranges)
-        )
+        self._ranges = (Range * len(ranges))(*ranges)
         self._traffic = (_Traffic * (layers + 1))()
         self._counters = _Counters()
         self._reset()
@@ -165,7 +155,7 @@ class Counter:
         ctypes.memset(self._traffic, 0, ctypes.sizeof(self._traffic))
         c.blocks = ctypes.cast(self._blocks, ctypes.POINTER(_Block))
         c.traffic = ctypes.cast(self._traffic, ctypes.POINTER(_Traffic))
-        c.ranges = ctypes.cast(self._ranges, ctypes.POINTER(_Range))
+        c.ranges = ctypes.cast(self._ranges, ctypes.POINTER(Range))
         c.marks = ctypes.cast(self._marks, ctypes.POINTER(ctypes.c_uint32))
         c.block_mask, c.range_count = blocks - 1, len(self._ranges)
         c.marks_begin, c.marks_end = self._begin, self._end
