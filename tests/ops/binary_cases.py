@@ -55,6 +55,17 @@ def shapes_of() -> dict[str, tuple[Shape, Shape]]:
     }
 
 
+def named_cases(make: Callable[..., Case]) -> list[Case]:
+    """Operands that broadcast, and constant ones."""
+    return [
+        *(make(f"shapes-{name}", *shapes) for name, shapes in shapes_of().items()),
+        make("constant-second", (1, 3, 3, 4), BYTES[:4]),
+        make("constant-first", BYTES[:4], (1, 3, 3, 4)),
+        make("constant-of-full-shape", (1, 3, 4), BYTES[:12].reshape(1, 3, 4)),
+        make("constant-number", (1, 3, 4), BYTES[77:78]),
+    ]
+
+
 def check_all_pairs(
     make: Callable[..., Case], scales: Mapping[str, Quants], directory: Path
 ) -> None:

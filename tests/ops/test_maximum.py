@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from tests.ops.case_table import Case, Rng
-from tests.ops.extremum_cases import ExtremumTests, draw_extremum, named_cases
+from functools import partial
 
-CASES = named_cases("maximum")
+from tests.ops.binary_cases import named_cases
+from tests.ops.case_table import Case, Rng
+from tests.ops.extremum_cases import ExtremumTests, draw_extremum, extremum
+
+maximum = partial(extremum, "maximum")
+CASES = named_cases(maximum)
 
 
 def random_maximum(rng: Rng, name: str) -> Case:
@@ -11,6 +15,6 @@ def random_maximum(rng: Rng, name: str) -> Case:
 
 
 class TestMaximum(ExtremumTests):
-    op = "maximum"
     cases = CASES
     draw = staticmethod(random_maximum)
+    make = staticmethod(maximum)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from tests.ops.case_table import Case, Rng
-from tests.ops.extremum_cases import ExtremumTests, draw_extremum, named_cases
+from functools import partial
 
-CASES = named_cases("minimum")
+from tests.ops.binary_cases import named_cases
+from tests.ops.case_table import Case, Rng
+from tests.ops.extremum_cases import ExtremumTests, draw_extremum, extremum
+
+minimum = partial(extremum, "minimum")
+CASES = named_cases(minimum)
 
 
 def random_minimum(rng: Rng, name: str) -> Case:
@@ -11,6 +15,6 @@ def random_minimum(rng: Rng, name: str) -> Case:
 
 
 class TestMinimum(ExtremumTests):
-    op = "minimum"
     cases = CASES
     draw = staticmethod(random_minimum)
+    make = staticmethod(minimum)

@@ -1,31 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-import pytest
-
 from edgecnn.ops.sub import SubAttributes
-from tests.ops.binary_cases import (
-    BYTES,
-    PAIR_SCALES,
-    Operand,
-    Quants,
-    binary,
-    check_all_pairs,
-    draw_pair,
-    shapes_of,
-)
-from tests.ops.case_table import (
-    ACTIVATIONS,
-    Case,
-    Constant,
-    Rng,
-    check,
-    draw,
-    problem,
-    random_cases,
-)
+from tests.ops.binary_cases import PAIR_SCALES, Operand, Quants, binary, draw_pair, named_cases
+from tests.ops.binary_tests import RescalingTests
+from tests.ops.case_table import ACTIVATIONS, Case, Rng, draw
 
 
 def sub(
@@ -39,11 +17,7 @@ def sub(
 
 
 CASES = [
-    *(sub(f"shapes-{name}", *shapes) for name, shapes in shapes_of().items()),
-    sub("constant-second", (1, 3, 3, 4), BYTES[:4]),
-    sub("constant-first", BYTES[:4], (1, 3, 3, 4)),
-    sub("constant-of-full-shape", (1, 3, 4), BYTES[:12].reshape(1, 3, 4)),
-    sub("constant-number", (1, 3, 4), BYTES[77:78]),
+    *named_cases(sub),
     *(sub(f"fused-{a}", (1, 300), (1, 300), activation=a) for a in ACTIVATIONS),
 ]
 
@@ -52,41 +26,8 @@ def random_sub(rng: Rng, name: str) -> Case:
     return sub(name, *draw_pair(rng), activation=draw(rng, ACTIVATIONS))
 
 
-def test_cases(tmp_path: Path) -> None:
-    check(CASES, tmp_path)
-
-
-def test_every_pair(tmp_path: Path) -> None:
-    check_all_pairs(sub, PAIR_SCALES, tmp_path)
-
-
-def test_random(tmp_path: Path) -> None:
-    check(random_cases(random_sub, 60, 1), tmp_path)
-
-
-@pytest.mark.parametrize("seed", range(2, 6))
-def test_many_random(seed: int, tmp_path: Path) -> None:
-    check(random_cases(random_sub, 60, seed), tmp_path, seed=seed)
-
-
-@pytest.mark.slow
-def test_every_pair_at_random_scales(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    scales = {f"scales{i}": draw_pair(rng)[2] for i in range(16)}
-    check_all_pairs(sub, scales, tmp_path)
-
-
-def test_refuses_two_constants() -> None:
-    constant = Constant(np.zeros((1, 2), np.int8), (0.1,))
-    case = Case("both", "sub", [constant, constant], SubAttributes(), (0.1, 0))
-    assert "constants" in (problem(case) or "")
-
-
-def test_refuses_many_dimensions() -> None:
-    shape = (1, 2, 1, 2, 1, 2)
-    assert "6 dimensions" in (problem(sub("y", shape, shape)) or "")
-
-
-def test_refuses_an_output_scale_that_cannot_be_reached() -> None:
-    case = sub("tiny", (1, 2), (1, 2), ((1.0, 0), (1.0, 0), (1e-9, 0)))
-    assert "500,000 times smaller" in (problem(case) or "")
+class TestSub(RescalingTests):
+    cases = CASES
+    draw = staticmethod(random_sub)
+    make = staticmethod(sub)
+    unreachable = "500,000 times smaller"
