@@ -75,54 +75,32 @@ def _resized(
     return from_nchw(b, x, rows, _torch_indices(image[1], w, across, offset))
 
 
-@aten("upsample_nearest2d.vec")
-def from_aten(
-    b: GraphBuilder,
-    x: Value,
-    size: Sequence[int] | None,
-    factors: Sequence[float] | None = None,
-) -> Value:
-    """Import upsample_nearest2d, which takes the pixel at ``floor(i * scale)``."""
-    return _resized(b, x, size, factors, 0.0)
+def _register(name: str, offset: float) -> None:
+    """Import an operator that takes the pixel at ``floor((i + offset) * scale)``."""
+
+    @aten(f"{name}.vec")
+    def from_aten(
+        b: GraphBuilder,
+        x: Value,
+        size: Sequence[int] | None,
+        factors: Sequence[float] | None = None,
+    ) -> Value:
+        return _resized(b, x, size, factors, offset)
+
+    @aten(f"{name}.default")
+    def from_aten_sized(
+        b: GraphBuilder,
+        x: Value,
+        size: Sequence[int],
+        down: float | None = None,
+        across: float | None = None,
+    ) -> Value:
+        factors = None if down is None or across is None else (float(down), float(across))
+        return _resized(b, x, size, factors, offset)
 
 
-def _factors(*scales: float | None) -> list[float] | None:
-    return None if None in scales else [float(s) for s in scales if s is not None]
-
-
-@aten("upsample_nearest2d.default")
-def from_aten_sized(
-    b: GraphBuilder,
-    x: Value,
-    size: Sequence[int],
-    down: float | None = None,
-    across: float | None = None,
-) -> Value:
-    """Import the core spelling of upsample_nearest2d."""
-    return _resized(b, x, size, _factors(down, across), 0.0)
-
-
-@aten("_upsample_nearest_exact2d.vec")
-def from_aten_exact(
-    b: GraphBuilder,
-    x: Value,
-    size: Sequence[int] | None,
-    factors: Sequence[float] | None = None,
-) -> Value:
-    """Import nearest-exact, which takes the pixel under the centre."""
-    return _resized(b, x, size, factors, 0.5)
-
-
-@aten("_upsample_nearest_exact2d.default")
-def from_aten_exact_sized(
-    b: GraphBuilder,
-    x: Value,
-    size: Sequence[int],
-    down: float | None = None,
-    across: float | None = None,
-) -> Value:
-    """Import the core spelling of nearest-exact."""
-    return _resized(b, x, size, _factors(down, across), 0.5)
+_register("upsample_nearest2d", 0.0)
+_register("_upsample_nearest_exact2d", 0.5)
 
 
 @aten("upsample_nearest1d.vec")
