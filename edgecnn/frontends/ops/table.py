@@ -29,6 +29,8 @@ _ATEN = {
     "silu": "silu", "sin": "sin", "sqrt": "sqrt", "square": "square", "special_erf": "erf",
     "absolute": "abs", "negative": "neg",
 }  # fmt: skip
+#: Those of them that write to their input under the same name with an underscore: all but two.
+_IN_PLACE = _ATEN.keys() - {"log_sigmoid", "special_erf"}
 _ONNX = {
     "Abs": "abs", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp", "Floor": "floor",
     "Log": "log", "Mish": "mish", "Neg": "neg", "Reciprocal": "reciprocal", "Round": "round",
@@ -43,8 +45,9 @@ _TFLITE = {
 def _register() -> None:
     """Make an importer for each name: what they do differs in the function only."""
     for name, function in _ATEN.items():
+        in_place = (f"{name}_.default",) if name in _IN_PLACE else ()
 
-        @aten(f"{name}.default", f"{name}_.default")
+        @aten(f"{name}.default", *in_place)
         def from_aten(b: GraphBuilder, x: Value, *, function: str = function) -> Value:
             return apply(b, x, function)
 
