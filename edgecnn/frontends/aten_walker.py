@@ -254,6 +254,8 @@ class Walker:
             a == b for a, b in zip(shape, traced.shape, strict=True) if isinstance(b, int)
         )
         if not same:
+            if shape == (1, *traced.shape):
+                raise Unsupported("it removes the batch", "name the dimensions to remove")
             raise InvariantError(
                 f"'{node.name}' was imported with shape {shape}; torch has {traced.shape}"
             )
