@@ -17,7 +17,7 @@ from edgecnn.ops.conv2d import Conv2DAttributes
 from edgecnn.passes import pipeline
 from edgecnn.simulator import run_float
 from tests.frontends.test_tflite_reader import check_on_stock_runners
-from tests.frontends.tflite_models import ModelFile
+from tests.frontends.tflite_models import ModelFile, by_litert
 
 Ends = tuple[tuple[int, int], ...]
 
@@ -124,19 +124,6 @@ def test_int8_keeps_the_bytes_of_the_file(case: str) -> None:
     ops = [node.op for node in graph.nodes]
     assert ops.count("conv2d") + ops.count("depthwise_conv2d") == 1
     assert set(ops) <= {"conv2d", "depthwise_conv2d", "pad", "reshape"}
-
-
-def by_litert(data: bytes, x: np.ndarray) -> np.ndarray:
-    """What the stock interpreter computes in float."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    resolver = OpResolverType.BUILTIN_REF
-    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=resolver)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-    interpreter.invoke()
-    result: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return result
 
 
 FLOAT_CASES = {

@@ -70,6 +70,18 @@ def concatenation(m: ModelFile, x: int) -> list[int]:
     return ends
 
 
+def squeeze(m: ModelFile, x: int) -> list[int]:
+    ends = outputs(m, (1, 4, 3))
+    m.operator("SQUEEZE", [x], ends, m.options("SqueezeOptions", squeezeDims=[1]))
+    return ends
+
+
+def expand_dims(m: ModelFile, x: int) -> list[int]:
+    ends = outputs(m, (1, 4, 1, 4, 3))
+    m.operator("EXPAND_DIMS", [x, m.constant("axis", 2)], ends, m.options("ExpandDimsOptions"))
+    return ends
+
+
 def cut(m: ModelFile, x: int) -> list[int]:
     ends = outputs(m, (1, 2, 3, 3))
     inputs = [x, m.constant("begin", [0, 1, 1, 0]), m.constant("size", [1, 2, -1, 3])]
@@ -90,6 +102,8 @@ CASES: dict[str, bytes] = {
     "split": built(IMAGE, split),
     "split-v": built(IMAGE, split_v),
     "slice": built(IMAGE, cut),
+    "squeeze": built((1, 1, 4, 3), squeeze),
+    "expand-dims": built(IMAGE, expand_dims),
     "reduce-max": built(IMAGE, maximum),
     "strided-slice": built(
         IMAGE, lambda m, x: strided(m, x, [[0, -3, 3, 0], [1, 4, -5, 3], [1, 2, -1, 1]],
