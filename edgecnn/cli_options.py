@@ -44,6 +44,9 @@ RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are ch
 BoardOption = Annotated[
     str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
 ]
+KeepChannels = Annotated[
+    bool, typer.Option("--keep-channels", help="Keep channels that no output depends on.")
+]
 Compiler = Annotated[
     str | None,
     typer.Option(

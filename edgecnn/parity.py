@@ -315,7 +315,8 @@ def verify(
     """Run samples on every runner and compare every tensor that both sides can show.
 
     The reference is the oracle among ``runners`` (on ``reference``, where the network came as a
-    file that the oracle can run by itself), or the numpy runner where it is not installed. A
+    file that the oracle can run by itself), or the numpy runner where it is not installed.
+    Tensors that only ``artifact`` has are compared with what that runner makes of it. A
     runner of another dialect is compared with what numpy computes under that dialect. Of an
     artifact with float ends ``feeds`` are float32.
     """
@@ -333,13 +334,16 @@ def verify(
     for part in chunks(count, artifact.graph):
         sample = {name: array[part] for name, array in feeds.items()}
         truth = expectation.with_float_outputs(judge.run(sample))
+        own = truth if reference is None else sessions[judge_name].run(sample)
+        truth = {**own, **truth}
         predicted = expectation.predicted(sample)
         for name, session in sessions.items():
             size = min(part.stop, _limit(session, count)) - part.start
             if size <= 0:
                 continue
-            got = truth
-            if session is not judge:
+            if name == judge_name:
+                got = _first(own, size)
+            else:
                 got = session.run({n: array[:size] for n, array in sample.items()})
             _require_outputs(name, expectation.outputs, got)
             expected = predicted.get(by_name[name].dialect, truth)

@@ -14,6 +14,8 @@ from edgecnn.errors import FitError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
 from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
+from edgecnn.passes.remove_channels import ChannelReport, Removal
+from edgecnn.passes.remove_channels import remove_channels as without_idle_channels
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
@@ -69,6 +71,8 @@ class ExportResult:
     profile: Profile | None
     board: str | None = None
     choice: Choice | None = None
+    #: What `remove_channels` found; None where all channels were to be kept.
+    channels: ChannelReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``edgecnn export --json`` prints."""
@@ -80,6 +84,8 @@ class ExportResult:
             "weight_bytes": self.weight_bytes,
             "tflite_bytes": self.tflite_bytes,
         }
+        if self.channels is not None:
+            result["channels"] = self.channels.to_json()
         if self.accuracy is not None:
             result["accuracy"] = self.accuracy.to_json()
         if self.fit is not None:
@@ -112,6 +118,7 @@ def export(
     cpu: str | None = None,
     optimize: str = "balanced",
     float_io: bool = False,
+    remove_channels: bool = True,
     evidence: Evidence | None = None,
     source_tflite: bytes | None = None,
     runners: str | Sequence[str] | None = None,
@@ -126,15 +133,18 @@ def export(
     else is left alone. ``name`` is the C name of the network (the graph's own by default);
     ``board`` is a name of ``edgecnn boards`` or a TOML file. With ``float_io`` the ``.tflite``
     takes and gives float32 and the C has functions for that beside the int8 ones; outputs that
-    are indices stay int32. ``source_tflite`` is the int8 file
+    are indices stay int32. Channels that no output depends on are removed, unless
+    ``remove_channels`` is false. ``source_tflite`` is the int8 file
     that the graph was read from: the oracle then runs that, so that the proof spans both ends.
-    ``step`` is told what begins.
+    Without one it runs the network with all of its channels. ``step`` is told what begins.
 
     Raises `UserError` for a wrong option, `OutputError` where the folder cannot be written,
     `ParityError` where a byte differs; then nothing is left behind. Whether the network fits the
     board is in the result.
     """
-    graph, target = _named(graph, name), _target(board, cpu, optimize)
+    given, target = _named(graph, name), _target(board, cpu, optimize)
+    removal = without_idle_channels(given) if remove_channels else Removal(given)
+    graph = removal.graph
     tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)
@@ -150,7 +160,8 @@ def export(
         fit = None if target.board is None else fits[target.board.name]
         runnable = target if fit is None or fit.fits else replace(target, board=None)
         step("verifying every tensor on every runner")
-        parity = _verify(written, source_tflite, _runners(runners, runnable), samples, seed)
+        reference = _reference(artifact, given, source_tflite)
+        parity = _verify(artifact, reference, _runners(runners, runnable), samples, seed)
         step(f"counting cycles on an emulated {target.core.title}")
         profile = _profile(written, runnable)
         step("measuring accuracy and quantization error")
@@ -169,9 +180,11 @@ def export(
             profile,
             None if target.board is None else target.board.name,
             choice,
+            removal.report,
         )
+        errors = removal.renamed_errors(_errors(given, proof))
         step("drawing the report")
-        write_files(folder, {"report.html": _report(written, result, fits, _errors(graph, proof))})
+        write_files(folder, {"report.html": _report(written, result, fits, errors)})
         options = {"optimize": optimize, "cpu": cpu, "board": board and Path(board).stem}
         write_files(folder, {manifest.FILE: _manifest(written, options)})
         files = tuple(sorted(p.name for p in folder.iterdir()))
@@ -230,15 +243,21 @@ def _profile(written: _Written, target: Target) -> Profile | None:
         return None
 
 
+def _reference(artifact: Artifact, given: Graph, source: bytes | None) -> Artifact | None:
+    """The network as it was given, where that is not what was written."""
+    if source is None and given is artifact.graph:
+        return None
+    tflite = to_tflite(given, float_io=artifact.float_io) if source is None else source
+    return replace(artifact, graph=given, tflite=tflite)
+
+
 def _verify(
-    written: _Written,
-    source: bytes | None,
+    artifact: Artifact,
+    reference: Artifact | None,
     runners: Sequence[Runner],
     samples: int,
     seed: int,
 ) -> ParityReport:
-    artifact = written.artifact
-    reference = None if source is None else replace(artifact, tflite=source)
     feeds = draw_feeds(artifact, samples, seed)
     parity = verify(artifact, runners, feeds, reference=reference)
     if not parity.passed:
@@ -289,6 +308,7 @@ def _report(
             profile=result.profile,
             float_io=written.artifact.float_io,
             choice=written.choice,
+            channels=result.channels,
         )
     )
 

@@ -16,6 +16,7 @@ from edgecnn.evaluate import Accuracy
 from edgecnn.ir import Graph, Node
 from edgecnn.operators import Dialect, operator
 from edgecnn.parity import ParityReport, RunnerResult
+from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
@@ -59,6 +60,7 @@ class ReportInput:
     ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
     ``profile`` and ``choice`` are there where the network, and kernels for it, were run on an
     emulated core. ``float_io`` says that the files take and give float32.
+    ``channels`` tells of the channels that were removed.
     """
 
     name: str
@@ -77,6 +79,7 @@ class ReportInput:
     profile: Profile | None = None
     float_io: bool = False
     choice: Choice | None = None
+    channels: ChannelReport | None = None
 
 
 def printable(text: str, limit: int = _LONGEST_NAME) -> str:
