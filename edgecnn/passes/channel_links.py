@@ -82,6 +82,8 @@ def _nothing(node: Node) -> Links:
 
 def _same(node: Node, graph: Graph) -> Links:
     """Channel c of every output comes of channel c of every input."""
+    if len({channels(graph, name) for name in (*node.inputs, *node.outputs)}) != 1:
+        return _nothing(node)
     label = np.arange(channels(graph, node.output))
     return Links((label,) * len(node.inputs), (label,) * len(node.outputs))
 

@@ -125,18 +125,16 @@ def remove_channels(graph: Graph) -> Removal:
     Raises `InvariantError` where the graph, or what comes of it, breaks a rule.
     """
     verify.check(graph)
-    ranges = channel_ranges(graph)
-    live = live_channels(graph, ranges)
-    kept = kept_channels(graph, live)
-    rewrite = _Rewrite(graph, ranges, live, kept)
-    smaller = rewrite.run() if any(not mask.all() for mask in kept.values()) else graph
-    verify.check(smaller)
+    used = prune(graph)
+    ranges = channel_ranges(used)
+    live = live_channels(used, ranges)
+    kept = kept_channels(used, live)
     removed = {name: int((~mask).sum()) for name, mask in kept.items() if not mask.all()}
-    after, left = _weights(smaller)
-    before, _ = _weights(graph)
+    smaller, names = _Rewrite(used, ranges, live, kept).run() if removed else (graph, {})
+    verify.check(smaller)
+    (before, _), (after, left) = _weights(graph), _weights(smaller)
     report = ChannelReport(removed, before, after, before - left, _macs(graph), _macs(smaller))
-    renamed = {old: new for old, new in rewrite.names.items() if new != old}
-    return Removal(smaller, report, renamed)
+    return Removal(smaller, report, {old: new for old, new in names.items() if new != old})
 
 
 class _Rewrite:
@@ -145,11 +143,10 @@ class _Rewrite:
     def __init__(self, graph: Graph, ranges: Ranges, live: Masks, kept: Masks) -> None:
         self._graph, self._ranges, self._live, self._kept = graph, ranges, live, kept
         self._tensors: dict[str, Tensor] = dict(graph.tensors)
-        #: New name of each activation.
-        self.names: dict[str, str] = {name: name for name in graph.inputs}
+        self._names: dict[str, str] = {name: name for name in graph.inputs}
 
-    def run(self) -> Graph:
-        """The graph with the kept channels only."""
+    def run(self) -> tuple[Graph, Mapping[str, str]]:
+        """The graph with the kept channels only, and the new names of its activations."""
         nodes = []
         for node in self._graph.nodes:
             summing = sums_channels(node, self._graph)
@@ -159,22 +156,23 @@ class _Rewrite:
                 Node(
                     node.op,
                     self._inputs(node, constants),
-                    tuple(self.names[name] for name in node.outputs),
+                    tuple(self._names[name] for name in node.outputs),
                     self._attributes(node),
                 )
             )
-        return prune(self._graph.replace(nodes=tuple(nodes), tensors=self._tensors))
+        graph = self._graph.replace(nodes=tuple(nodes), tensors=self._tensors)
+        return prune(graph), self._names
 
     # --- activations --------------------------------------------------------------------------
 
     def _name_outputs(self, node: Node, disturbed: bool) -> None:
         """Enter the outputs of a node, under new names where their values may have changed."""
-        disturbed |= any(self.names.get(name, name) != name for name in node.inputs)
+        disturbed |= any(self._names.get(name, name) != name for name in node.inputs)
         for name in node.outputs:
             live, kept = self._live[name], self._kept[name]
             same = kept.all() and (live.all() or not disturbed)
             new = name if same else unique_name(self._tensors, name + SUFFIX)
-            self.names[name] = new
+            self._names[name] = new
             tensor = self._graph.tensors[name]
             shape = (*tensor.shape[:-1], int(kept.sum())) if tensor.shape else ()
             self._tensors[new] = dataclasses.replace(tensor, name=new, shape=shape)
@@ -183,12 +181,12 @@ class _Rewrite:
         """The inputs of a node, with the constants at some positions replaced or added."""
         count = max(len(node.inputs), 1 + max(constants, default=0))
         names = (*node.inputs, *[""] * (count - len(node.inputs)))
-        return tuple(constants.get(i, self.names.get(name, name)) for i, name in enumerate(names))
+        return tuple(constants.get(i, self._names.get(name, name)) for i, name in enumerate(names))
 
     def _attributes(self, node: Node) -> Attributes:
         """The attributes, with the sizes that the outputs now have."""
         a = node.attributes
-        shapes = [self._tensors[self.names[name]].shape for name in node.outputs]
+        shapes = [self._tensors[self._names[name]].shape for name in node.outputs]
         if node.op == "reshape":
             return dataclasses.replace(a, shape=shapes[0])  # type: ignore[call-arg]
         if node.op == "split":
