@@ -190,7 +190,7 @@ EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -
  * right shift less one, from 0 to 22. */
 enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
 
-/* edgecnn_requantize of a sum that has the bias in it, for |sum| < 2^30.
+/* edgecnn_requantize of a sum that has the bias in it, for |sum| < 2^30, of which twice is given.
  *
  * The doubling high product h is rounded by SMMLAR; the second rounding, to nearest with halves
  * away from zero, adds 2^(r-1) for a right shift of r, less one where h is negative; the zero
@@ -198,12 +198,13 @@ enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
  * for h = 0, where taking one away changes nothing. Below zero the result is clamped where the
  * zero point is -128, so that the sign does not matter. Sums stay below 2^31, since |h| < 2^30
  * and |(2 zero_point + 1) 2^(r-1)| <= 2^30. */
-EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multiplier, int32_t shift,
-                                                   int32_t zero_point, int32_t low, int32_t high) {
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_doubled(int32_t doubled, int32_t multiplier,
+                                                      int32_t shift, int32_t zero_point,
+                                                      int32_t low, int32_t high) {
     const int32_t offset = edgecnn_shift_left(2 * zero_point + 1, shift);
-    int32_t h = edgecnn_smmlar(edgecnn_shift_left(sum, 1), multiplier, offset);
+    int32_t h = edgecnn_smmlar(doubled, multiplier, offset);
     if (zero_point != -128) {
-        h += sum >> 31;
+        h += doubled >> 31;
     }
     int32_t result = edgecnn_ssat8((h >> shift) >> 1);
     if (low > -128) {
@@ -213,6 +214,13 @@ EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multipli
         result = result > high ? high : result;
     }
     return (int8_t)result;
+}
+
+/* The same of a sum as it is. */
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multiplier, int32_t shift,
+                                                   int32_t zero_point, int32_t low, int32_t high) {
+    return edgecnn_requantize_doubled(edgecnn_shift_left(sum, 1), multiplier, shift, zero_point,
+                                      low, high);
 }
 
 #endif

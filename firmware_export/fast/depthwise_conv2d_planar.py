@@ -1,0 +1,196 @@
+"""Depthwise convolutions on planes of int16: two taps an instruction, blocks of four outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgecnn.ir import Array, Graph, Node
+from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
+from firmware_export.exporters import CArray, CLayer
+from firmware_export.fast_kernel import FastKernel, channel_table, largest_sums, rescales_fast
+
+#: Channels that are widened together.
+PLANES = 4
+#: Bytes that the planes may take; images that need more are computed in strips of rows.
+MAX_PLANES_BYTES = 4096
+#: Taps up to which blocks have two rows: beyond, their code is large.
+MAX_TAPS_OF_TWO_ROWS = 16
+#: Words of a row under a block's windows, and packed words of weights in local variables, at most.
+MAX_WINDOW_WORDS = 9
+MAX_LOCAL_WEIGHTS = 4
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the convolution; steps are from one pixel to the next, in bytes."""
+
+    input: int
+    output: int
+    kernel: int
+    stride: int
+    pad: int
+    input_step: int
+    output_step: int
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The convolution with the axes as the kernel takes them, rows first."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def block_rows(self) -> int:
+        return 2 if self.rows.kernel * self.columns.kernel <= MAX_TAPS_OF_TWO_ROWS else 1
+
+    def window_words(self, columns: int) -> int:
+        """Words of a row under the windows of one or two columns."""
+        return (self.columns.kernel + (columns - 1) * self.columns.stride + 1) // 2
+
+    @property
+    def words(self) -> int:
+        """Words of a row that all windows reach."""
+        whole, rest = divmod(self.columns.output, 2)
+        last = whole * self.columns.stride
+        pairs = last - self.columns.stride + self.window_words(2) if whole else 0
+        return max(pairs, last + self.window_words(1) if rest else 0)
+
+    def input_rows(self, output_rows: int) -> int:
+        """Rows under the windows of some output rows."""
+        return (output_rows - 1) * self.rows.stride + self.rows.kernel
+
+    def planes_bytes(self, output_rows: int) -> int:
+        """Size of the planes for some output rows."""
+        return 4 * PLANES * self.words * self.input_rows(output_rows)
+
+    def strip_rows(self) -> int:
+        """Output rows whose inputs are in the planes at a time: all, or equal even strips."""
+        total = self.rows.output
+        fitting = [n for n in range(1, total) if self.planes_bytes(n) <= MAX_PLANES_BYTES]
+        if self.planes_bytes(total) <= MAX_PLANES_BYTES or not fitting:
+            return total
+        strips = -(-total // fitting[-1])
+        rows = -(-total // strips)
+        return rows + 1 if rows % 2 and rows < fitting[-1] else rows
+
+    def fits(self) -> bool:
+        """Whether windows are small enough, and the image is not all padding to them."""
+        reached = 2 * self.words - self.columns.pad
+        return self.window_words(2) <= MAX_WINDOW_WORDS and reached > 0
+
+    def cost(self) -> int:
+        """Rough number of instructions for a channel: loads, products, rescaling and loops."""
+        halves = divmod(self.rows.output, self.block_rows)
+        lines = ((self.block_rows, halves[0]), (1, halves[1]))
+        return sum(count * self._line_cost(rows) for rows, count in lines)
+
+    def _line_cost(self, rows: int) -> int:
+        total = 12
+        for columns, count in zip((2, 1), divmod(self.columns.output, 2), strict=True):
+            loads = self.input_rows(rows) * (self.window_words(columns) + 1)
+            products = rows * columns * self.rows.kernel * (self.columns.kernel // 2 + 1)
+            total += count * (loads + products + 5 * rows * columns + 6)
+        return total
+
+
+def orientations(p: DepthwiseConv2DParams) -> tuple[Planes, Planes]:
+    """The convolution as it is, and transposed."""
+    axes = [
+        Axis(
+            p.input_shape[i],
+            p.output_shape[i],
+            p.weights.shape[i],
+            p.stride[i - 1],
+            p.padding[2 * (i - 1)],
+            int(np.prod(p.input_shape[i + 1 :])),
+            int(np.prod(p.output_shape[i + 1 :])),
+        )
+        for i in (1, 2)
+    ]
+    height, width = axes
+    return Planes(height, _two_taps(width)), Planes(width, _two_taps(height))
+
+
+def _two_taps(axis: Axis) -> Axis:
+    """At least a pair of taps: a second one of zero where there is one."""
+    return replace(axis, kernel=max(axis.kernel, 2))
+
+
+def pack(weights: Array) -> Array:
+    """(channel, rows, columns) as (channel, rows, pairs, 4): bytes w0, w1, w1, w2 of each pair."""
+    columns = weights.shape[2]
+    filled = np.pad(weights, ((0, 0), (0, 0), (0, 2)))
+    first = np.arange(0, max(columns, 2) - 1, 2)
+    return filled[:, :, first[:, None] + np.array([0, 1, 1, 2])]
+
+
+class DepthwiseConv2DPlanar(FastKernel[DepthwiseConv2DParams]):
+    """Depthwise convolutions without dilation.
+
+    Twice the bias and sums are less than 2^31 in magnitude, since `rescales_fast` holds.
+    """
+
+    op = "depthwise_conv2d"
+
+    def layer(self, node: Node, graph: Graph, params: DepthwiseConv2DParams) -> CLayer | None:
+        p = params
+        weights = p.weights[0].transpose(2, 0, 1)
+        if p.dilation != (1, 1) or not rescales_fast(largest_sums(weights, p.bias), p.shift):
+            return None
+        upright, transposed = orientations(p)
+        planes = min(upright, transposed, key=Planes.cost)
+        if not planes.fits():
+            return None
+        if planes is transposed:
+            weights = weights.transpose(0, 2, 1)
+        packed = pack(weights)
+        table = channel_table(2 * p.bias, p.multiplier, p.shift)
+        words = packed.shape[1] * packed.shape[2]
+        space = 8 * words if words > MAX_LOCAL_WEIGHTS else 0
+        return CLayer(
+            kernel="depthwise_conv2d_planar",
+            fields={
+                "weights": CArray(packed, "output channel, row, pair of taps, bytes"),
+                "channels": CArray(table.data, table.layout),
+            },
+            shape=_shape(p, planes),
+            scratch_bytes=planes.planes_bytes(planes.strip_rows()) + space,
+        )
+
+
+def _shape(p: DepthwiseConv2DParams, planes: Planes) -> Mapping[str, int]:
+    rows, columns = planes.rows, planes.columns
+    strip = planes.strip_rows()
+    return {
+        "input_rows": rows.input,
+        "input_columns": min(columns.input, 2 * planes.words - columns.pad),
+        "input_row_step": rows.input_step,
+        "input_column_step": columns.input_step,
+        "input_channels": p.input_shape[3],
+        "depth_multiplier": p.output_shape[3] // p.input_shape[3],
+        "output_rows": rows.output,
+        "output_columns": columns.output,
+        "output_row_step": rows.output_step,
+        "output_column_step": columns.output_step,
+        "kernel_rows": rows.kernel,
+        "kernel_columns": columns.kernel,
+        "stride_rows": rows.stride,
+        "stride_columns": columns.stride,
+        "pad_rows": rows.pad,
+        "pad_columns": columns.pad,
+        "strip_rows": strip,
+        "plane_rows": planes.input_rows(strip),
+        "plane_words": planes.words,
+        "block_rows": planes.block_rows,
+        "input_zero_point": p.input_zero_point,
+        "output_zero_point": p.output_zero_point,
+        "activation_min": p.activation_min,
+        "activation_max": p.activation_max,
+    }
+
+
+KERNEL = DepthwiseConv2DPlanar()
