@@ -96,21 +96,18 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_gather(const edgecnn_conv2d_bloc
     }
 }
 
-/* The outputs of up to four filters for one column. */
-EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_finish(const edgecnn_conv2d_blocked_shape *s,
-                                                       edgecnn_sums a, edgecnn_sums b,
-                                                       const int32_t *channels, int32_t n,
-                                                       int8_t *output) {
-    const int32_t totals[EDGECNN_ROWS] = {a.even, edgecnn_odd_sum(a, s->is_joint), b.even,
-                                          edgecnn_odd_sum(b, s->is_joint)};
-#pragma GCC unroll 4
-    for (int32_t i = 0; i < EDGECNN_ROWS; ++i) {
-        if (i < n) {
-            const int32_t *c = channels + i * EDGECNN_CHANNEL_WORDS;
-            output[i] = edgecnn_requantize_fast(totals[i], c[EDGECNN_MULTIPLIER],
-                                                c[EDGECNN_SHIFT], s->output_zero_point,
-                                                s->activation_min, s->activation_max);
-        }
+/* The outputs of one filter for one or two pixels, of which the second lies a step further. */
+EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_put(const edgecnn_conv2d_blocked_shape *s,
+                                                    int32_t first, int32_t second,
+                                                    const int32_t *channel, int32_t pixels,
+                                                    int8_t *output) {
+    const int32_t multiplier = channel[EDGECNN_MULTIPLIER], shift = channel[EDGECNN_SHIFT];
+    output[0] = edgecnn_requantize_doubled(first, multiplier, shift, s->output_zero_point,
+                                           s->activation_min, s->activation_max);
+    if (pixels == 2) {
+        output[s->output_channels] =
+            edgecnn_requantize_doubled(second, multiplier, shift, s->output_zero_point,
+                                       s->activation_min, s->activation_max);
     }
 }
 
@@ -119,12 +116,26 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_block(const edgecnn_conv2d_block
                                                       const int8_t *weights,
                                                       const int32_t *channels, const int8_t *x,
                                                       int32_t pixels, int32_t n, int8_t *output) {
+    enum { N = EDGECNN_CHANNEL_WORDS };
+    const int32_t is_joint = s->is_joint;
     const edgecnn_sums_4x2 sums =
-        edgecnn_block_4x2(weights, x, s->pairs, s->is_joint, channels);
-    edgecnn_conv2d_blocked_finish(s, sums.a0, sums.b0, channels, n, output);
-    if (pixels == 2) {
-        edgecnn_conv2d_blocked_finish(s, sums.a1, sums.b1, channels, n,
-                                      output + s->output_channels);
+        edgecnn_block_4x2(weights, x, s->pairs, is_joint, channels);
+    edgecnn_conv2d_blocked_put(s, edgecnn_even_doubled(sums.a0), edgecnn_even_doubled(sums.a1),
+                               channels, pixels, output);
+    if (n > 1) {
+        edgecnn_conv2d_blocked_put(s, edgecnn_odd_doubled(sums.a0, is_joint),
+                                   edgecnn_odd_doubled(sums.a1, is_joint), channels + N, pixels,
+                                   output + 1);
+    }
+    if (n > 2) {
+        edgecnn_conv2d_blocked_put(s, edgecnn_even_doubled(sums.b0),
+                                   edgecnn_even_doubled(sums.b1), channels + 2 * N, pixels,
+                                   output + 2);
+    }
+    if (n > 3) {
+        edgecnn_conv2d_blocked_put(s, edgecnn_odd_doubled(sums.b0, is_joint),
+                                   edgecnn_odd_doubled(sums.b1, is_joint), channels + 3 * N,
+                                   pixels, output + 3);
     }
 }
 

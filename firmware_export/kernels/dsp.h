@@ -190,7 +190,7 @@ EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -
  * right shift less one, from 0 to 22. */
 enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
 
-/* edgecnn_requantize of a sum that has the bias in it, for |sum| < 2^30, of which twice is given.
+/* edgecnn_requantize of a sum that has the bias in it and comes doubled; |sum| < 2^30.
  *
  * The doubling high product h is rounded by SMMLAR; the second rounding, to nearest with halves
  * away from zero, adds 2^(r-1) for a right shift of r, less one where h is negative; the zero
