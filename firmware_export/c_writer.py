@@ -61,6 +61,7 @@ class _Call:
     comment: str
     kernel: str
     fields: list[tuple[str, str]]
+    shape: list[tuple[str, str]]
     function: str
     arguments: str
     traces: list[tuple[int, int, int]]
@@ -68,7 +69,10 @@ class _Call:
 
 @dataclass(frozen=True, eq=False)
 class _Instance:
-    """A kernel compiled for one shape: a function of the network file."""
+    """A kernel compiled for one shape, or for all: a function of the network file.
+
+    ``shape`` is empty where calls give it.
+    """
 
     name: str
     kernel: str
@@ -152,6 +156,11 @@ def kernel_files(kernels: Sequence[str]) -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
+def instance_name(network: str, layer: CLayer, step: int) -> str:
+    """The C name of the function of a layer with a shape, where it is the first of its kind."""
+    return f"{network}_{layer.kernel}" if layer.is_shared else f"{network}_kernel_{step}"
+
+
 class _Writer:
     """Collects the arrays, calls and ports of one network."""
 
@@ -193,25 +202,40 @@ class _Writer:
             for name in node.outputs
         ]
         if layer is None:
-            return _Call(step, comment, "", [], "", "", traces)
+            return _Call(step, comment, "", [], [], "", "", traces)
         fields = [(k, self._field(step, node, k, v)) for k, v in layer.fields.items()]
         arguments = self._arguments(step, node, layer)
-        function = self._instance(step, node, layer, len(arguments)) if layer.shape else ""
-        return _Call(
-            step, comment, layer.kernel, fields, function or f"edgecnn_{layer.kernel}",
-            ", ".join(arguments), traces,
-        )  # fmt: skip
-
-    def _instance(self, step: int, node: Node, layer: CLayer, count: int) -> str:
-        """The function that is the layer's kernel for its shape; equal shapes share one."""
         shape = [(k, self._field(step, node, k, v)) for k, v in layer.shape.items()]
+        count = len(arguments)
+        arguments.insert(0, f"&{self.name}_layer_{step}")
+        if layer.is_shared:
+            arguments.insert(0, f"&{self.name}_shape_{step}")
+        return _Call(
+            step,
+            comment,
+            layer.kernel,
+            fields,
+            shape if layer.is_shared else [],
+            self._instance(step, node, layer, shape, count),
+            ", ".join(arguments),
+            traces,
+        )
+
+    def _instance(
+        self, step: int, node: Node, layer: CLayer, shape: list[tuple[str, str]], count: int
+    ) -> str:
+        """The function that is a layer's kernel; layers of equal shapes share one."""
+        if not shape:
+            return f"edgecnn_{layer.kernel}"
+        if layer.is_shared:
+            shape = []
         key = (layer.kernel, repr(shape))
         if key not in self.instances:
             writable = len(node.outputs) + int(layer.takes_scratch or layer.scratch_bytes > 0)
             types = ["const int8_t *"] * (count - writable) + ["int8_t *"] * writable
             names = [f"a{i}" for i in range(count)]
             self.instances[key] = _Instance(
-                f"{self.name}_kernel_{step}",
+                instance_name(self.name, layer, step),
                 layer.kernel,
                 shape,
                 ", ".join(map("".join, zip(types, names, strict=True))),

@@ -39,12 +39,14 @@ class CLayer:
     activation inputs by arrays, by position. ``scratch_bytes`` of working memory are passed
     where they are more than 0 or ``takes_scratch`` is set. With a ``shape`` the kernel takes a
     second struct, ``edgecnn_<kernel>(&shape, &params, …)``, and is compiled once for each shape
-    that a network has, with all that is in it as constants.
+    that a network has, with all that is in it as constants; or once for all shapes if it
+    ``is_shared``.
     """
 
     kernel: str
     fields: Mapping[str, FieldValue]
     shape: Mapping[str, FieldValue] = field(default_factory=dict)
+    is_shared: bool = False
     constants: Mapping[int, CArray] = field(default_factory=dict)
     scratch_bytes: int = 0
     takes_scratch: bool = False

@@ -7,6 +7,7 @@ which is also that of its C (``kernels/<stem>.h``) and of its test.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
@@ -17,6 +18,9 @@ from firmware_export.device.cores import Core
 from firmware_export.exporters import CArray, CLayer
 
 P = TypeVar("P")
+
+#: Behind the stem of a kernel that is compiled once for all shapes.
+SHARED = ", shared"
 
 #: Bounds of `edgecnn_requantize_fast`: right shifts, and the magnitude of sums.
 MIN_RIGHT_SHIFT, MAX_RIGHT_SHIFT = 1, 23
@@ -32,6 +36,8 @@ class FastKernel(Generic[P]):
     op: ClassVar[str]
     #: Whether it is for cores with the DSP extension, or for those without.
     needs_dsp: ClassVar[bool] = True
+    #: Whether it may also be compiled once for all shapes, which takes less flash.
+    may_be_shared: ClassVar[bool] = False
 
     def layer(self, node: Node, graph: Graph, params: P) -> CLayer | None:
         """The C call that computes the node, or None where the kernel is not for it."""
@@ -44,7 +50,10 @@ def fast_kernels() -> Mapping[str, FastKernel[Any]]:
 
 
 def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
-    """The fast layers that can compute a node on a core, by their kernel's stem."""
+    """The fast layers that can compute a node on a core, by their kernel's stem.
+
+    With `SHARED` behind it a stem means the code for all shapes.
+    """
     found: dict[str, CLayer] = {}
     kernels = {
         stem: kernel
@@ -57,6 +66,8 @@ def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
             layer = kernel.layer(node, graph, params)
             if layer is not None:
                 found[stem] = layer
+                if kernel.may_be_shared:
+                    found[stem + SHARED] = replace(layer, is_shared=True)
     return found
 
 

@@ -58,11 +58,12 @@ class _Set:
 
     @property
     def flash_bytes(self) -> int:
-        """Portable kernels are compiled once for all groups, fast ones once for each."""
-        code = {
-            g.group.layers[t.kernel][0].kernel if t.kernel == PORTABLE else str(i): t.code_bytes
-            for i, (g, t) in enumerate(zip(self.groups, self.picked, strict=True))
-        }
+        """Kernels with a shape are compiled for each group, others once for all."""
+        code: dict[str, int] = {}
+        for i, (g, t) in enumerate(zip(self.groups, self.picked, strict=True)):
+            layer = g.group.layers[t.kernel][0]
+            name = layer.kernel if layer.is_shared or not layer.shape else str(i)
+            code[name] = max(code.get(name, 0), t.code_bytes)
         weights = sum(
             g.group.weight_bytes(t.kernel) for g, t in zip(self.groups, self.picked, strict=True)
         )

@@ -19,7 +19,7 @@ import joblib
 from edgecnn.ir import Graph, Node
 from edgecnn.operators import Dialect, operator
 from edgecnn.parity import Artifact
-from firmware_export.c_writer import CNetwork, Provenance, to_c
+from firmware_export.c_writer import CNetwork, Provenance, instance_name, to_c
 from firmware_export.device.build import COMPILE_FLAGS, GCC, build
 from firmware_export.device.cores import Core
 from firmware_export.device.cycles import MODELS
@@ -177,7 +177,7 @@ def _measure(
 
 def _code_bytes(program: Program, layer: CLayer, step: int) -> int:
     """Bytes of the function that computes a layer; compilers may add to a name behind a dot."""
-    name = f"{_NAME}_kernel_{step}" if layer.shape else f"edgecnn_{layer.kernel}"
+    name = instance_name(_NAME, layer, step) if layer.shape else f"edgecnn_{layer.kernel}"
     return sum(s.size for s in program.symbols.values() if s.name.split(".")[0] == name)
 
 

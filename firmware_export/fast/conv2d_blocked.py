@@ -14,6 +14,7 @@ class Conv2DBlocked(FastKernel[Conv2DParams]):
     """Any convolution without groups."""
 
     op = "conv2d"
+    may_be_shared = True
 
     def layer(self, node: Node, graph: Graph, params: Conv2DParams) -> CLayer | None:
         p = params
@@ -39,7 +40,7 @@ class Conv2DBlocked(FastKernel[Conv2DParams]):
                 "pairs": pairs,
                 "is_joint": int(joint),
             },
-            scratch_bytes=8 * pairs + width * depth,
+            scratch_bytes=8 * pairs + max(width * depth, filters),
         )
 
 

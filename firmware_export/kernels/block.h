@@ -126,8 +126,12 @@ EDGECNN_SPECIALIZED edgecnn_sums_4x2 edgecnn_block_4x2(const int8_t *weights, co
         while (weights != end) {
             weights = edgecnn_block_steps(weights, &x, 8, &s);
         }
-        if (pairs % 8 != 0) {
+        if (EDGECNN_IS_KNOWN(pairs)) {
             edgecnn_block_steps(weights, &x, pairs % 8, &s);
+        } else {
+            for (int32_t i = pairs % 8; i > 0; --i) {
+                weights = edgecnn_block_steps(weights, &x, 1, &s);
+            }
         }
         return s;
     }

@@ -96,83 +96,90 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_gather(const edgecnn_conv2d_bloc
     }
 }
 
-/* The outputs of one filter for one or two pixels, of which the second lies a step further. */
+/* The outputs of one filter for two pixels. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_put(const edgecnn_conv2d_blocked_shape *s,
                                                     int32_t first, int32_t second,
-                                                    const int32_t *channel, int32_t pixels,
-                                                    int8_t *output) {
+                                                    const int32_t *channel, int8_t *to_first,
+                                                    int8_t *to_second) {
     const int32_t multiplier = channel[EDGECNN_MULTIPLIER], shift = channel[EDGECNN_SHIFT];
-    output[0] = edgecnn_requantize_doubled(first, multiplier, shift, s->output_zero_point,
+    *to_first = edgecnn_requantize_doubled(first, multiplier, shift, s->output_zero_point,
                                            s->activation_min, s->activation_max);
-    if (pixels == 2) {
-        output[s->output_channels] =
-            edgecnn_requantize_doubled(second, multiplier, shift, s->output_zero_point,
-                                       s->activation_min, s->activation_max);
-    }
+    *to_second = edgecnn_requantize_doubled(second, multiplier, shift, s->output_zero_point,
+                                            s->activation_min, s->activation_max);
 }
 
-/* Four filters, or the n that are left, for one or two pixels. */
+/* Four filters, or the n that are left, for two pixels. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_block(const edgecnn_conv2d_blocked_shape *s,
                                                       const int8_t *weights,
                                                       const int32_t *channels, const int8_t *x,
-                                                      int32_t pixels, int32_t n, int8_t *output) {
+                                                      int32_t n, int8_t *first, int8_t *second) {
     enum { N = EDGECNN_CHANNEL_WORDS };
     const int32_t is_joint = s->is_joint;
-    const edgecnn_sums_4x2 sums =
-        edgecnn_block_4x2(weights, x, s->pairs, is_joint, channels);
+    const edgecnn_sums_4x2 sums = edgecnn_block_4x2(weights, x, s->pairs, is_joint, channels);
     edgecnn_conv2d_blocked_put(s, edgecnn_even_doubled(sums.a0), edgecnn_even_doubled(sums.a1),
-                               channels, pixels, output);
+                               channels, first, second);
     if (n > 1) {
         edgecnn_conv2d_blocked_put(s, edgecnn_odd_doubled(sums.a0, is_joint),
-                                   edgecnn_odd_doubled(sums.a1, is_joint), channels + N, pixels,
-                                   output + 1);
+                                   edgecnn_odd_doubled(sums.a1, is_joint), channels + N,
+                                   first + 1, second + 1);
     }
     if (n > 2) {
         edgecnn_conv2d_blocked_put(s, edgecnn_even_doubled(sums.b0),
-                                   edgecnn_even_doubled(sums.b1), channels + 2 * N, pixels,
-                                   output + 2);
+                                   edgecnn_even_doubled(sums.b1), channels + 2 * N, first + 2,
+                                   second + 2);
     }
     if (n > 3) {
         edgecnn_conv2d_blocked_put(s, edgecnn_odd_doubled(sums.b0, is_joint),
                                    edgecnn_odd_doubled(sums.b1, is_joint), channels + 3 * N,
-                                   pixels, output + 3);
+                                   first + 3, second + 3);
     }
 }
 
-/* scratch: two columns of pairs, and the bytes of a row under the window. */
+/* All filters for two pixels. */
+EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked_filter(const edgecnn_conv2d_blocked_shape *s,
+                                                       const edgecnn_conv2d_blocked_params *p,
+                                                       const int8_t *x, int8_t *first,
+                                                       int8_t *second) {
+    const int32_t rest = s->output_channels % EDGECNN_ROWS;
+    const int8_t *weights = p->weights;
+    const int32_t *channels = p->channels;
+    for (int32_t c = rest; c < s->output_channels; c += EDGECNN_ROWS) {
+        edgecnn_conv2d_blocked_block(s, weights, channels, x, EDGECNN_ROWS, first, second);
+        weights += s->pairs * EDGECNN_PAIR_BYTES;
+        channels += EDGECNN_ROWS * EDGECNN_CHANNEL_WORDS;
+        first += EDGECNN_ROWS;
+        second += EDGECNN_ROWS;
+    }
+    if (rest != 0) {
+        edgecnn_conv2d_blocked_block(s, weights, channels, x, rest, first, second);
+    }
+}
+
+/* scratch: two columns of pairs, and the bytes of a row under the window or of a pixel. The last
+ * of an odd number of pixels comes with one that nobody asked for, written there. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_blocked(const edgecnn_conv2d_blocked_shape *s,
                                                 const edgecnn_conv2d_blocked_params *p,
                                                 const int8_t *input, int8_t *scratch,
                                                 int8_t *output) {
-    const int32_t rest = s->output_channels % EDGECNN_ROWS;
     const int32_t count = s->output_height * s->output_width;
     int8_t *const bytes = scratch + s->pairs * EDGECNN_COLUMN_STEP;
     int32_t oy = 0, ox = 0;
     for (int32_t pixel = 0; pixel < count; pixel += 2) {
-        const int32_t pixels = pixel + 1 < count ? 2 : 1;
-        for (int32_t i = 0; i < pixels; ++i) {
-            edgecnn_conv2d_blocked_gather(s, input, oy * s->stride_height - s->pad_top,
-                                          ox * s->stride_width - s->pad_left, bytes,
-                                          scratch + 4 * i);
+        for (int32_t i = 0; i < 2; ++i) {
+            if (pixel + i < count) {
+                edgecnn_conv2d_blocked_gather(s, input, oy * s->stride_height - s->pad_top,
+                                              ox * s->stride_width - s->pad_left, bytes,
+                                              scratch + 4 * i);
+            }
             if (++ox == s->output_width) {
                 ox = 0;
                 ++oy;
             }
         }
-        const int8_t *weights = p->weights;
-        const int32_t *channels = p->channels;
-        for (int32_t c = rest; c < s->output_channels; c += EDGECNN_ROWS) {
-            edgecnn_conv2d_blocked_block(s, weights, channels, scratch, pixels, EDGECNN_ROWS,
-                                         output);
-            weights += s->pairs * EDGECNN_PAIR_BYTES;
-            channels += EDGECNN_ROWS * EDGECNN_CHANNEL_WORDS;
-            output += EDGECNN_ROWS;
-        }
-        if (rest != 0) {
-            edgecnn_conv2d_blocked_block(s, weights, channels, scratch, pixels, rest, output);
-            output += rest;
-        }
-        output += (pixels - 1) * s->output_channels;
+        int8_t *const next = output + s->output_channels;
+        const int32_t is_last = count % 2 != 0 && pixel + 1 == count;
+        edgecnn_conv2d_blocked_filter(s, p, scratch, output, is_last ? bytes : next);
+        output = next + s->output_channels;
     }
 }
 

@@ -22,12 +22,19 @@
 #define EDGECNN_HAS_DSP 0
 #endif
 
-/* Makes a compiler forget what it knows of a pointer that walks: Clang else turns several into one
- * index, added to each of their beginnings at each access, and spills what does not fit. */
+/* Makes a compiler forget what it knows of a pointer: that all calls give the same one, say, or
+ * that it walks beside another, which Clang turns into an index added to each at each access. */
 #if defined(__GNUC__)
-#define EDGECNN_WALKING(pointer) __asm__("" : "+r"(pointer))
+#define EDGECNN_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 #else
-#define EDGECNN_WALKING(pointer) ((void)0)
+#define EDGECNN_OPAQUE(pointer) ((void)0)
+#endif
+
+/* Whether the compiler knows a value, in a function that was inlined with constants. */
+#if defined(__GNUC__)
+#define EDGECNN_IS_KNOWN(value) __builtin_constant_p(value)
+#else
+#define EDGECNN_IS_KNOWN(value) 0
 #endif
 
 /* --- words in memory, at any address ---------------------------------------------------------- */
