@@ -141,6 +141,41 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
 /* Saturate to int8. */
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return __builtin_arm_ssat(x, 8); }
 
+/* a.low * b.low + a.high * b.high. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smuad(uint32_t a, uint32_t b) {
+    return __builtin_arm_smuad((int32_t)a, (int32_t)b);
+}
+
+/* Bytes 0 and 2 of x, sign-extended, added to the halves of a pair; then bytes 1 and 3. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16(uint32_t pair, uint32_t x) {
+    return (uint32_t)__builtin_arm_sxtab16((int32_t)pair, (int32_t)x);
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16_ror8(uint32_t pair, uint32_t x) {
+    uint32_t result;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(pair), "r"(x));
+    return result;
+}
+
+/* The next words at an address, and at two. Loads right behind each other overlap, but compilers
+ * put other instructions between them. */
+EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t *first,
+                                           uint32_t *second) {
+    __asm__ volatile("ldr %0, [%2], #4\n\tldr %1, [%2], #4"
+                     : "=&r"(*first), "=&r"(*second), "+&r"(*from)
+                     :
+                     : "memory");
+}
+EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t *a_first,
+                                                  uint32_t *a_second, const int8_t **b,
+                                                  uint32_t *b_first, uint32_t *b_second) {
+    __asm__ volatile(
+        "ldr %0, [%4], #4\n\tldr %1, [%4], #4\n\tldr %2, [%5], #4\n\tldr %3, [%5], #4"
+        : "=&r"(*a_first), "=&r"(*a_second), "=&r"(*b_first), "=&r"(*b_second), "+&r"(*a),
+          "+&r"(*b)
+        :
+        : "memory");
+}
+
 #else
 
 EDGECNN_SPECIALIZED uint32_t edgecnn_sxtb16(uint32_t x) {
@@ -187,6 +222,30 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
 }
 
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -128, 127); }
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16(uint32_t pair, uint32_t x) {
+    return edgecnn_sadd16(pair, edgecnn_sxtb16(x));
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16_ror8(uint32_t pair, uint32_t x) {
+    return edgecnn_sadd16(pair, edgecnn_sxtb16_ror8(x));
+}
+
+EDGECNN_SPECIALIZED int32_t edgecnn_smuad(uint32_t a, uint32_t b) {
+    return edgecnn_smlad(a, b, 0);
+}
+
+EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t *first,
+                                           uint32_t *second) {
+    *first = edgecnn_load(*from);
+    *second = edgecnn_load(*from + 4);
+    *from += 8;
+}
+EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t *a_first,
+                                                  uint32_t *a_second, const int8_t **b,
+                                                  uint32_t *b_first, uint32_t *b_second) {
+    edgecnn_load_next(a, a_first, a_second);
+    edgecnn_load_next(b, b_first, b_second);
+}
 
 #endif
 

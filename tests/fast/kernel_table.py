@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn import verify as invariants
-from edgecnn.ir import Graph
+from edgecnn.ir import Array, Graph
 from edgecnn.parity import Artifact, Runner, random_feeds, verify
 from firmware_export.c_writer import to_c
 from firmware_export.device.build import COMPILERS, unavailable
@@ -41,11 +41,18 @@ def _write(graph: Graph, kernel: str, core: Core, directory: Path) -> None:
 
 
 def check_kernel(
-    kernel: str, cases: Sequence[Case], directory: Path, *, core: Core = M4, samples: int = 3
+    kernel: str,
+    cases: Sequence[Case],
+    directory: Path,
+    *,
+    core: Core = M4,
+    samples: int = 3,
+    feeds: Mapping[str, Array] | None = None,
 ) -> None:
     """The kernel's bytes are TensorFlow Lite Micro's for every case, on the host and the core.
 
-    Cases that the kernel is not for are a failure: `taken` sorts them out.
+    Cases that the kernel is not for are a failure: `taken` sorts them out. Without ``feeds``
+    the inputs are random, with extremes.
     """
     graph = build(cases)
     invariants.check(graph)
@@ -55,7 +62,7 @@ def check_kernel(
     runners: list[Runner] = [tflm.RUNNER, host_c.RUNNER]
     runners += [CortexMRunner(core, name) for name in compilers]
     artifact = Artifact(graph, to_tflite(graph), graph.name, directory)
-    report = verify(artifact, runners, random_feeds(graph, samples, 0))
+    report = verify(artifact, runners, random_feeds(graph, samples, 0) if feeds is None else feeds)
     for result in report.runners:
         assert result.available, result.reason
         assert result.tensors == len(graph.activations()), result.name
