@@ -1,0 +1,186 @@
+/* Sums of products for cores without DSP instructions, above all the Cortex-M0 and M0+: eight
+ * registers for most instructions, and products of 32 bits only.
+ *
+ * Two pixels share a multiplication. A word x1 * 2^16 + x0 times a weight holds both products, and
+ * the sum s of two such words still holds two sums of less than 2^15 in magnitude (proven at
+ * export). The high one is taken out of each s, rounded: the low half as a signed number joins
+ * neither. Sums of s itself wrap around, and give the low one once the high one is known. */
+#ifndef EDGECNN_SMALL_H
+#define EDGECNN_SMALL_H
+
+#include "edgecnn_dsp.h"
+
+#if defined(__GNUC__) && defined(__thumb__) && !defined(__thumb2__)
+#define EDGECNN_THUMB1 1
+#define EDGECNN_ASSEMBLY static __attribute__((naked, noinline, unused))
+#else
+#define EDGECNN_THUMB1 0
+#endif
+
+/* --- products of a filter with four pixels ----------------------------------------------------- */
+
+/* Columns of two pairs of pixels: words (pair 0, tap 0), (0, 1), (1, 0), (1, 1), (0, 2) ... */
+enum { EDGECNN_SMALL_PIXELS = 4 };
+
+/* The word of an even tap's first pair; that of the odd tap after it is the next one. */
+EDGECNN_SPECIALIZED uint32_t *edgecnn_small_word(uint32_t *columns, int32_t tap) {
+    return columns + 2 * tap - (tap & 1);
+}
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_small_join(int32_t low, int32_t high) {
+    return (uint32_t)low + ((uint32_t)high << 16);
+}
+
+#if EDGECNN_THUMB1
+
+/* Two taps: 46 bytes of weights r1, columns r0; sums of s in r12 and lr, high sums in r6 and r7.
+ * ASR leaves bit 15, the sign of the low half, in the carry, with which ADCS rounds. */
+#define EDGECNN_SMALL_TAPS(offset)                                                                 \
+    "ldrh r3, [r1, #" #offset "]\n"                                                                \
+    "sxtb r2, r3\n"                                                                                \
+    "lsls r3, r3, #16\n"                                                                           \
+    "asrs r3, r3, #24\n"                                                                           \
+    "ldmia r0!, {r4, r5}\n"                                                                        \
+    "muls r4, r2, r4\n"                                                                            \
+    "muls r5, r3, r5\n"                                                                            \
+    "adds r4, r4, r5\n"                                                                            \
+    "add r12, r4\n"                                                                                \
+    "asrs r4, r4, #16\n"                                                                           \
+    "adcs r6, r4\n"                                                                                \
+    "ldmia r0!, {r4, r5}\n"                                                                        \
+    "muls r4, r2, r4\n"                                                                            \
+    "muls r5, r3, r5\n"                                                                            \
+    "adds r4, r4, r5\n"                                                                            \
+    "add lr, r4\n"                                                                                 \
+    "asrs r4, r4, #16\n"                                                                           \
+    "adcs r7, r4\n"
+
+/* Sums of products of an even number of taps, more than 0, for four pixels. 16 taps a turn; the
+ * first turn starts in the middle, 18 bytes of code a tap. */
+EDGECNN_ASSEMBLY void edgecnn_small_products(const uint32_t *columns EDGECNN_UNUSED,
+                                             const int16_t *weights EDGECNN_UNUSED,
+                                             int32_t taps EDGECNN_UNUSED,
+                                             int32_t *sums EDGECNN_UNUSED) {
+    __asm__ volatile(".syntax unified\n"
+                     "mov r12, r2\n"
+                     "adds r2, r1, r2\n" /* the weights' end */
+                     "push {r2-r7, lr}\n"
+                     "mov r4, r12\n"
+                     "negs r4, r4\n"
+                     "movs r5, #15\n"
+                     "ands r4, r5\n" /* taps that the first turn skips */
+                     "subs r1, r1, r4\n"
+                     "movs r5, #18\n"
+                     "muls r5, r4, r5\n"
+                     "movs r6, #0\n"
+                     "movs r7, #0\n"
+                     "mov r12, r6\n"
+                     "mov lr, r6\n"
+                     "add pc, r5\n"
+                     "nop\n"
+                     "1:\n" /* clang-format off */
+                     EDGECNN_SMALL_TAPS(0) EDGECNN_SMALL_TAPS(2)
+                     EDGECNN_SMALL_TAPS(4) EDGECNN_SMALL_TAPS(6)
+                     EDGECNN_SMALL_TAPS(8) EDGECNN_SMALL_TAPS(10)
+                     EDGECNN_SMALL_TAPS(12) EDGECNN_SMALL_TAPS(14)
+                     "adds r1, #16\n" /* clang-format on */
+                     "ldr r3, [sp]\n"
+                     "cmp r1, r3\n"
+                     "beq 2f\n"
+                     "b 1b\n"
+                     "2:\n"
+                     "mov r2, r12\n"
+                     "lsls r3, r6, #16\n"
+                     "subs r2, r2, r3\n"
+                     "mov r3, r6\n"
+                     "mov r4, lr\n"
+                     "lsls r5, r7, #16\n"
+                     "subs r4, r4, r5\n"
+                     "mov r5, r7\n"
+                     "ldr r0, [sp, #4]\n"
+                     "stmia r0!, {r2-r5}\n"
+                     "add sp, #8\n"
+                     "pop {r4-r7, pc}\n");
+}
+
+#else
+
+/* Products of two taps with a pair of pixels join both sums. */
+EDGECNN_SPECIALIZED void edgecnn_small_taps(const uint32_t *words, int32_t even, int32_t odd,
+                                            uint32_t *all, int32_t *high) {
+    const uint32_t s = words[0] * (uint32_t)even + words[1] * (uint32_t)odd;
+    *all += s;
+    *high += (int32_t)(s + 0x8000u) >> 16;
+}
+
+/* Sums of products of an even number of taps, more than 0, for four pixels. */
+EDGECNN_FUNCTION void edgecnn_small_products(const uint32_t *columns, const int16_t *weights,
+                                             int32_t taps, int32_t *sums) {
+    uint32_t all0 = 0, all1 = 0;
+    int32_t high0 = 0, high1 = 0;
+    const int16_t *const end = weights + taps / 2;
+    do {
+        const int32_t both = *weights++;
+        const int32_t even = (int8_t)(both & 0xFF), odd = both >> 8;
+        edgecnn_small_taps(columns, even, odd, &all0, &high0);
+        edgecnn_small_taps(columns + 2, even, odd, &all1, &high1);
+        columns += 4;
+    } while (weights != end);
+    sums[0] = (int32_t)(all0 - ((uint32_t)high0 << 16));
+    sums[1] = high0;
+    sums[2] = (int32_t)(all1 - ((uint32_t)high1 << 16));
+    sums[3] = high1;
+}
+
+#endif
+
+/* --- requantization ---------------------------------------------------------------------------- */
+
+/* A table of [channels][7]: bias; rounding; shift; the multiplier in pieces, the lowest first. */
+enum {
+    EDGECNN_SMALL_BIAS,
+    EDGECNN_SMALL_ROUNDING,
+    EDGECNN_SMALL_SHIFT,
+    EDGECNN_SMALL_PIECES,
+    EDGECNN_SMALL_WORDS = 7
+};
+
+/* edgecnn_requantize of a sum without the bias, in products of 32 bits.
+ *
+ * The multiplier m is cut into three pieces of 11 bits, for |sum| < 2^20, or four of 8 bits, for
+ * |sum| < 2^23; each step keeps floor(sum * (pieces so far) / 2^bits), so that h ends as
+ * floor(sum * m / 2^22), or 2^24. Both roundings together are floor((sum * m + c) / 2^(31 + r))
+ * for a right shift of r >= 1, with c = 2^(30 + r) + 2^30, and 2^31 less for negative sums, where
+ * halves go away from zero. Below zero the result is clamped where the zero point is -128, so
+ * that the sign does not matter. */
+EDGECNN_SPECIALIZED int8_t edgecnn_small_requantize(int32_t products, const int32_t *channel,
+                                                    int32_t pieces, int32_t zero_point,
+                                                    int32_t low, int32_t high) {
+    const int32_t bits = pieces == 4 ? 8 : 11;
+    const int32_t *const m = channel + EDGECNN_SMALL_PIECES;
+    const int32_t sum = products + channel[EDGECNN_SMALL_BIAS];
+    int32_t h = sum * m[0];
+    h = (h >> bits) + sum * m[1];
+    h = (h >> bits) + sum * m[2];
+    if (pieces == 4) {
+        h = (h >> bits) + sum * m[3];
+    }
+    h += channel[EDGECNN_SMALL_ROUNDING];
+    if (zero_point != -128) {
+        h += edgecnn_shift_left(sum >> 31, pieces == 4 ? 7 : 9);
+    }
+    /* As an unsigned byte: one comparison sees both ends. */
+    int32_t u = (h >> channel[EDGECNN_SMALL_SHIFT]) + (zero_point + 128);
+    if ((uint32_t)u > 255u) {
+        u = u < 0 ? 0 : 255;
+    }
+    if (low > -128) {
+        u = u < low + 128 ? low + 128 : u;
+    }
+    if (high < 127) {
+        u = u > high + 128 ? high + 128 : u;
+    }
+    return (int8_t)(u - 128);
+}
+
+#endif

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.fixedpoint import requantize
+from edgecnn.ir import Array
+from firmware_export import small
+
+
+def rescale(table: Array, pieces: int, sums: Array, zero_point: int) -> Array:
+    """What `edgecnn_small_requantize` computes for (channels, n) sums, in int32 as it does."""
+    bits = small.PIECE_BITS[pieces]
+    bias, rounding, shift, *cut = (column[:, None].astype(np.int64) for column in table.T)
+    total, h = sums + bias, np.zeros_like(sums)
+    for piece in cut[:pieces]:
+        product = total * piece
+        h = (h >> bits) + product
+        assert max(np.abs(product).max(), np.abs(h).max()) < 1 << 31
+    h += rounding
+    if zero_point != -128:
+        h += (total >> 31) << (31 - bits * (pieces - 1))
+    assert np.abs(h).max() < 1 << 31
+    return np.clip((h >> shift) + zero_point, -128, 127)
+
+
+def around_steps(bound: int, multiplier: int, right: int, n: int) -> Array:
+    """Sums near those at which the output changes, and others."""
+    rng = np.random.default_rng(n)
+    steps = ((2 * np.arange(-300, 300) + 1) << (30 + right)) // multiplier
+    near = (steps[:, None] + np.arange(-3, 4)).reshape(-1)
+    ends = [-bound, -bound + 1, -1, 0, 1, bound - 1, bound]
+    sums = np.concatenate([near, rng.integers(-bound, bound + 1, 4000), ends])
+    return np.clip(sums, -bound, bound)
+
+
+@pytest.mark.parametrize("zero_point", [-128, -127, -3, 0, 127])
+@pytest.mark.parametrize("bound", [1 << 9, (1 << 20) - 1, 1 << 20, (1 << 23) - 1])
+def test_rescaling_is_exact(bound: int, zero_point: int) -> None:
+    rng = np.random.default_rng(bound)
+    ends = np.array([1 << 30, (1 << 30) + 1, (1 << 31) - 1])
+    multiplier = np.concatenate([ends, rng.integers(1 << 30, 1 << 31, 60)])
+    found = 0
+    for right in range(0 if zero_point == -128 else 1, 24):
+        channels = multiplier.size
+        bias, shift = np.zeros(channels, np.int64), np.full(channels, -right)
+        products = np.full(channels, bound)
+        result = small.rescaling(products, bias, multiplier, shift, zero_point, -128, 127)
+        if result is None:
+            assert bound < 1 << 20
+            assert right > 21
+            continue
+        table, pieces = result
+        assert (
+            pieces == (3 if bound < 1 << 20 and right <= 21 else 4) or not table.data[:, 3:].any()
+        )
+        sums = np.stack([around_steps(bound, int(m), right, i) for i, m in enumerate(multiplier)])
+        wanted = requantize(sums, multiplier[:, None], shift[:, None], zero_point)
+        np.testing.assert_array_equal(rescale(table.data, pieces, sums, zero_point), wanted)
+        found += 1
+    assert found > 20
+
+
+def test_sums_that_do_not_fit_are_refused() -> None:
+    multiplier, shift, bias = np.array([1 << 30]), np.array([-9]), np.array([0])
+    assert small.rescaling(np.array([1 << 23]), bias, multiplier, shift, 0, -128, 127) is None
+    left = np.array([1])
+    assert small.rescaling(np.array([100]), bias, multiplier, left, 0, -128, 127) is None
+
+
+def test_a_channel_that_is_always_the_same_byte_may_have_any_bias() -> None:
+    bias, multiplier, shift = np.array([(1 << 30) + 128]), np.array([1 << 30]), np.array([-31])
+    result = small.rescaling(np.array([0]), bias, multiplier, shift, -128, -128, 127)
+    assert result is not None
+    assert rescale(result[0].data, result[1], np.array([[0]]), -128) == requantize(
+        bias, multiplier, shift, -128
+    )
+
+
+def test_pairs_of_weights_stay_below_half_a_word() -> None:
+    assert small.pack_taps(np.array([[-128, 1, -128, -127]], np.int8)) is not None
+    assert small.pack_taps(np.array([[1, 1, -128, -128]], np.int8)) is None
