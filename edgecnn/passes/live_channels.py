@@ -36,11 +36,11 @@ def live_channels(graph: Graph, ranges: Ranges) -> Masks:
 def kept_channels(graph: Graph, live: Masks) -> Masks:
     """The channels that stay: the live ones, and those that cannot go alone.
 
-    Operators tie channels of their inputs and outputs together; inputs and outputs of the graph
-    stay whole; and every tensor keeps a channel.
+    Operators tie channels of their inputs and outputs together; inputs of the graph stay whole,
+    as its outputs do, which are live; and every tensor keeps a channel.
     """
     kept = {name: mask.copy() for name, mask in live.items()}
-    for name in (*graph.inputs, *graph.outputs):
+    for name in graph.inputs:
         kept[name][:] = True
     _tie(graph, kept)
     for name in reversed(graph.activations()):

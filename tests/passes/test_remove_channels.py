@@ -297,6 +297,18 @@ def test_weights_with_a_zero_point() -> None:
     assert removed(s.graph(last)) == {a: 2}
 
 
+def test_a_row_that_loses_a_channel_is_replaced_in_terms_of_the_zero_point() -> None:
+    """The first row saturates; it alone reads channel 1."""
+    s = Int8Sketch(1, 1, 1, 3)
+    a = s.conv(s.x, weights(3, 3))
+    kernel = weights(3, 3)
+    kernel[1:, 1] = 5
+    last = s.dense(a, kernel, [LARGE, 2, 3], weights_zero_point=5)
+    done = checked(s.graph(last))
+    assert done.report_or_fail.removed == {a: 1}
+    np.testing.assert_array_equal(constant(done.graph, done.graph.nodes[1], 1)[0], [5, 5])
+
+
 # --- padding ----------------------------------------------------------------------------------
 
 #: An output scale at which a large negative bias gives the zero point, and a large one does not.
@@ -441,6 +453,14 @@ def test_every_tensor_keeps_a_channel() -> None:
     assert done.report_or_fail.removed == {a: 4, b: 4, c: 5}
     assert done.report_or_fail.weights_after == 27 + 9 + 1 + 8
     assert not np.any(constant(done.graph, done.graph.nodes[2], 1))  # it need not be right
+
+
+def test_what_no_output_needs_holds_nothing() -> None:
+    s = Int8Sketch(1, 3, 3, 2)
+    a = s.conv(s.x, weights(3, 2))
+    s.emit("softmax", [a], SoftmaxAttributes())  # mixes all channels, for nobody
+    last = s.conv(a, without(weights(2, 3), 1))
+    assert removed(s.graph(last)) == {a: 1}
 
 
 def test_nothing_to_remove_gives_the_graph_itself() -> None:
