@@ -1,15 +1,18 @@
 """Cycles and memory of the MLPerf Tiny models on emulated Cortex-M cores, beside CMSIS-NN.
 
-    python benchmarks/on_device.py [--model NAME] [--cpu CPU] [--compiler NAME] [-o FILE]
+    python benchmarks/on_device.py [--model NAME] [--cpu CPU] [--compiler NAME]
+                                   [--optimize speed|balanced|memory] [-o FILE]
 
-Each model is compiled for each core by each compiler and runs in the emulator: one inference with
-its instructions counted, and one of a random sample whose every tensor is compared, byte by byte,
-with what numpy computes. Cycles are those of the cores' published tables at zero wait states; the
+For each model kernels are chosen for each core, as `edgecnn export --optimize speed` does. What
+that gives is compiled by each compiler and runs in the emulator: one inference with its
+instructions counted, and one of a random sample whose every tensor is compared, byte by byte, with
+what numpy computes. Cycles are those of the cores' published tables at zero wait states; the
 Cortex-M7 and M33 have none, so theirs are estimates (~). CMSIS-NN's figures are in the same
 measure. Published results are from boards, whose flash has wait states: CMSIS-NN took 1.22 to 1.44
 times as many cycles on a Cortex-M4 as this measure says, so expect that of ours too.
-Two runs print the same. The models come from ``EDGECNN_SHARED`` or the folder beside the
-repository.
+A model with channels that no output depends on is there twice: without them, which is what export
+gives, and with all of them. Two runs print the same. The models come from ``EDGECNN_SHARED`` or
+the folder beside the repository.
 """
 
 from __future__ import annotations
@@ -30,8 +33,10 @@ import numpy as np
 from edgecnn.ir import Graph
 from edgecnn.loading import load_path
 from edgecnn.parity import Artifact, random_feeds
+from edgecnn.passes.remove_channels import remove_channels
 from edgecnn.simulator import run_int
 from firmware_export.c_writer import Provenance, to_c
+from firmware_export.chooser import OPTIMIZE, choose_kernels
 from firmware_export.device.build import COMPILERS, GCC, unavailable
 from firmware_export.device.cores import CORES
 from firmware_export.device.profile import profile
@@ -88,7 +93,10 @@ BEST_PRUNED_VWW = {"cortex-m4": 10.7, "cortex-m7": 6.67, "cortex-m33": 9.48}
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one core by one compiler; ``skipped`` says why there are no figures."""
+    """One model on one core by one compiler; ``skipped`` says why there are no figures.
+
+    ``removed`` is how many of the model's channels were left out.
+    """
 
     model: str
     cpu: str
@@ -96,16 +104,29 @@ class Row:
     figures: dict[str, Any] | None = None
     skipped: str = ""
     exact: bool = False
+    removed: int = 0
 
     def ratio(self, peers: Sequence[Peer]) -> float | None:
         """Cycles as a multiple of the peer's on this core, or None without one."""
         peer = next((p for p in peers if p.core == self.cpu), None)
         if peer is None or self.figures is None:
             return None
-        return self.figures["cycles"] / peer.cycles(self.model)
+        theirs = peer.cycles(self.model)
+        if self.removed and peers is BEST and self.cpu in BEST_PRUNED_VWW:
+            theirs = round(1e6 * BEST_PRUNED_VWW[self.cpu])
+        return self.figures["cycles"] / theirs
+
+    @property
+    def title(self) -> str:
+        return f"{self.model}, {self.removed:,} channels removed" if self.removed else self.model
 
     def to_json(self) -> dict[str, Any]:
-        head = {"model": self.model, "cpu": self.cpu, "compiler": self.compiler}
+        head = {
+            "model": self.model,
+            "channels_removed": self.removed,
+            "cpu": self.cpu,
+            "compiler": self.compiler,
+        }
         if self.figures is None:
             return {**head, "skipped": self.skipped}
         ours = {**head, "exact": self.exact, **self.figures}
@@ -126,20 +147,31 @@ def is_exact(artifact: Artifact, runner: CortexMRunner) -> bool:
     )
 
 
-def measure(graph: Graph, cpu: str, compiler: str) -> Row:
-    """Count and check one row."""
+def measure(graph: Graph, cpu: str, compiler: str, optimize: str, removed: int) -> Row:
+    """Choose kernels for, count and check one row."""
     missing = unavailable(compiler)
     if missing is not None:
-        return Row(graph.name, cpu, compiler, skipped=missing)
-    weight_bytes = to_c(graph, "network", Provenance("", "", "")).weight_bytes
-    with generated(graph) as artifact:
-        found = profile(artifact, choose(cpu, None), weight_bytes=weight_bytes, compiler=compiler)
+        return Row(graph.name, cpu, compiler, skipped=missing, removed=removed)
+    target = choose(cpu, None)
+    chosen = choose_kernels(graph, target, optimize).selection.layers
+    weight_bytes = to_c(graph, "network", Provenance("", "", ""), chosen=chosen).weight_bytes
+    with generated(graph, chosen=chosen) as artifact:
+        found = profile(artifact, target, weight_bytes=weight_bytes, compiler=compiler)
         exact = is_exact(artifact, CortexMRunner(CORES[cpu], compiler))
     figures = found.to_json()
     for key in ("cpu", "compiler", "milliseconds"):
         figures.pop(key, None)
     figures["macs_a_cycle"] = figures["macs"] / figures["cycles"]
-    return Row(graph.name, cpu, compiler, figures, exact=exact)
+    return Row(graph.name, cpu, compiler, figures, exact=exact, removed=removed)
+
+
+def variants(graph: Graph) -> Iterator[tuple[Graph, int]]:
+    """A model without the channels that no output depends on, and as it is, if they differ."""
+    removal = remove_channels(graph)
+    removed = 0 if removal.report is None else sum(removal.report.removed.values())
+    if removed:
+        yield removal.graph, removed
+    yield graph, 0
 
 
 def compiler_versions(names: Iterable[str]) -> dict[str, str]:
@@ -170,7 +202,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row under `_HEADINGS`."""
     f = row.figures
     if f is None:
-        return row.model, row.cpu, row.compiler, *[""] * 9, "skipped"
+        return row.title, row.cpu, row.compiler, *[""] * 9, "skipped"
     tilde = "~" if f["cycles_are_estimated"] else ""
 
     def times(peers: Sequence[Peer]) -> str:
@@ -178,7 +210,7 @@ def cells(row: Row) -> tuple[str, ...]:
         return "" if ratio is None else f"{tilde}{ratio:.2f}"
 
     return (
-        row.model,
+        row.title,
         row.cpu,
         row.compiler,
         f"{tilde}{f['cycles'] / 1e6:.2f}",
@@ -201,7 +233,7 @@ def show(rows: Sequence[Row]) -> None:
         is_text = heading in _TEXT_COLUMNS
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for i, row in enumerate(rows):
-        ends = i + 1 == len(rows) or rows[i + 1].model != row.model
+        ends = i + 1 == len(rows) or rows[i + 1].title != row.title
         table.add_row(*cells(row), end_section=ends)
     console = Console()
     if not console.is_terminal:  # rich would take it for 80 columns wide
@@ -251,6 +283,7 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--cpu", action="append", choices=tuple(CORES))
     parser.add_argument("--compiler", action="append", choices=COMPILERS)
+    parser.add_argument("--optimize", choices=OPTIMIZE, default="speed")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write JSON")
     return parser.parse_args(argv)
@@ -260,9 +293,10 @@ def measured(selected: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows, one after the other."""
     for model in selected.model or MODELS:
         graph = load_path(folder / f"{model}.tflite").replace(name=model)
-        for cpu in selected.cpu or CORES:
-            for compiler in selected.compiler or COMPILERS:
-                yield measure(graph, cpu, compiler)
+        for variant, removed in variants(graph):
+            for cpu in selected.cpu or CORES:
+                for compiler in selected.compiler or COMPILERS:
+                    yield measure(variant, cpu, compiler, selected.optimize, removed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

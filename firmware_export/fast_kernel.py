@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
+from edgecnn.fixedpoint import requantize
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.operators import Dialect, discover, operator
 from firmware_export.device.cores import Core
@@ -62,6 +63,8 @@ def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
     }
     if kernels:
         params = operator(node.op).lower(node, graph, Dialect.TFLM)
+        axis = operator(node.op).weights_axis
+        params = params if axis is None else with_plain_constants(params, axis)
         for stem, kernel in sorted(kernels.items()):
             layer = kernel.layer(node, graph, params)
             if layer is not None:
@@ -91,3 +94,41 @@ def channel_table(bias: Array, multiplier: Array, shift: Array) -> CArray:
     """The table of output channels that ``dsp.h`` describes: (channels, 3) int32."""
     table = np.stack([bias, multiplier, -shift.astype(np.int64) - 1], axis=1)
     return CArray(table.astype(np.int32), "output channel; bias, multiplier, right shift less 1")
+
+
+def with_plain_constants(params: Any, axis: int) -> Any:
+    """Params of a layer with weights, whose constant channels have plain integers instead.
+
+    They often have scales or biases that are out of what fast kernels rescale. A
+    channel whose smallest and largest sum give the same byte q gets zero weights, the multiplier
+    2^30, a right shift of 1, and the bias 4 (q - zero point), of which that makes q: half of it,
+    twice. ``axis`` is that of the output channels in the weights.
+    """
+    if getattr(params, "weights_zero_point", 0):
+        return params
+    weights = np.moveaxis(params.weights, axis, 0)
+    largest = largest_sums(weights, np.zeros_like(params.bias))
+    low, high = (
+        requantize(
+            np.clip(params.bias + sign * largest, -(1 << 31), (1 << 31) - 1),
+            params.multiplier,
+            params.shift,
+            params.output_zero_point,
+            params.activation_min,
+            params.activation_max,
+        ).astype(np.int64)
+        for sign in (-1, 1)
+    )
+    constant = low == high
+    if not constant.any():
+        return params
+    shape = [1] * params.weights.ndim
+    shape[axis] = -1
+    kept: Array = ~constant
+    return replace(
+        params,
+        weights=params.weights * kept.reshape(shape).astype(np.int8),
+        bias=np.where(kept, params.bias, 4 * (low - params.output_zero_point)).astype(np.int32),
+        multiplier=np.where(kept, params.multiplier, 1 << 30).astype(np.int32),
+        shift=np.where(kept, params.shift, -1).astype(params.shift.dtype),
+    )

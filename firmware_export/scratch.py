@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgecnn.ir import Graph
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import Provenance, to_c
+from firmware_export.exporters import CLayer
 from firmware_export.runners.host_c import HostCSession
 
 _NAME = "network"
 
 
 @contextmanager
-def generated(graph: Graph, tflite: bytes = b"") -> Iterator[Artifact]:
-    """An int8 graph with its C in a folder that goes away, and a ``.tflite`` file beside it."""
+def generated(
+    graph: Graph, tflite: bytes = b"", chosen: Mapping[str, CLayer] | None = None
+) -> Iterator[Artifact]:
+    """An int8 graph with its C in a folder that goes away, and a ``.tflite`` file beside it.
+
+    ``chosen`` are fast layers, as `to_c` takes them; the others are portable.
+    """
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        for name, text in to_c(graph, _NAME, Provenance("", "", "")).files.items():
+        network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
+        for name, text in network.files.items():
             (Path(folder) / name).write_text(text)
         yield Artifact(graph, tflite, _NAME, Path(folder))
 
