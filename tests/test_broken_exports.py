@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("int8.tflite", None, "int8.tflite is missing"),
         ("int8.tflite", b"", "empty"),
         ("int8_weights.c", None, "int8_weights.c is missing"),
-        ("edgecnn_conv2d.h", None, "edgecnn_conv2d.h is missing"),
+        ("edgecnn_fixedpoint.h", None, "edgecnn_fixedpoint.h is missing"),
     ],
 )
 def test_broken_exports(
@@ -52,7 +52,7 @@ def test_broken_exports(
 
 BROKEN_C = {
     "syntax": ("int8_run(void *arena) {", "int8_run(void *arena) { oops", "int8.c:", "error:"),
-    "a deleted function": ("edgecnn_conv2d(&int8_layer_0", "gone(&int8_layer_0", "gone", ""),
+    "a deleted function": ("int8_kernel_0(&int8_layer_0", "gone(&int8_layer_0", "gone", ""),
     "a status": ("    return 0;\n}", "    return -7;\n}", "ended with status -7", ""),
     "out of the arena": ("    return 0;\n}", "    memory[INT8_ARENA_SIZE] = 1;\n    return 0;\n}",
                          "wrote outside its arena", ""),
