@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from edgecnn import fixedpoint
 from edgecnn.ir import Array
-from firmware_export.exporters import CArray
+from firmware_export.exporters import CArray, FieldValue
 from firmware_export.fast_kernel import MAX_INPUT
 
 #: Sums of two products stay below this in magnitude.
 MAX_SEGMENT = 1 << 15
+#: Rows in a word of weights, whose sums stay below this in magnitude.
+ROWS = 4
+MAX_JOINT_SUM = 1 << 23
 #: Bits of a piece of the multiplier by the number of pieces: sums below 2^(31 - bits).
 PIECE_BITS = {3: 11, 4: 8}
 #: Largest right shift by the number of pieces, for which the rounding fits.
 MAX_RIGHT_SHIFT = {3: 21, 4: 23}
-#: Words of a channel's table.
-WORDS = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaling:
+    """How `edgecnn_small_requantize` rescales the channels of a layer."""
+
+    bias: CArray
+    scales: CArray
+    #: Of each multiplier.
+    pieces: int
+
+    @property
+    def fields(self) -> dict[str, FieldValue]:
+        """The tables, as every kernel has them."""
+        return {"bias": self.bias, "scales": self.scales}
+
+    @property
+    def shape(self) -> dict[str, FieldValue]:
+        """What is known at compile time: pieces, and whether each channel has its own scale."""
+        return {"pieces": self.pieces, "per_channel": int(len(self.scales.data) > 1)}
 
 
 def pack_taps(weights: Array) -> Array | None:
@@ -31,43 +54,65 @@ def pack_taps(weights: Array) -> Array | None:
     return (pairs[:, :, 0] % 256 + 256 * pairs[:, :, 1]).astype(np.int16)
 
 
+def pack_rows(weights: Array) -> Array | None:
+    """int8 (rows, taps) as int32 (fours of rows, taps), taps filled up to fours with zeros.
+
+    Halves of a word are an even row plus 256 times the odd one. None where that does not fit.
+    """
+    rows, taps = weights.shape
+    filled = np.pad(weights.astype(np.int64), ((0, -rows % ROWS), (0, -taps % ROWS)))
+    fours = filled.reshape(-1, ROWS, filled.shape[1])
+    halves = fours[:, 0::2] + 256 * fours[:, 1::2]
+    if halves.min() < -(1 << 15) or np.abs(filled).sum(axis=1).max() * MAX_INPUT >= MAX_JOINT_SUM:
+        return None
+    return (halves[:, 0] % (1 << 16) + (halves[:, 1] << 16)).astype(np.int32)
+
+
 def rescaling(
     products: Array, bias: Array, multiplier: Array, shift: Array, zero_point: int,
     low: int, high: int,
-) -> tuple[CArray, int] | None:  # fmt: skip
-    """The table of `edgecnn_small_requantize`, and the pieces of a multiplier; None if not exact.
+) -> Rescaling | None:  # fmt: skip
+    """The tables of `edgecnn_small_requantize`; None where it is not exact.
 
-    ``products`` bounds the magnitude of each channel's sum without the bias. Channels whose
-    output is the same byte for every such sum, as dead ones with enormous biases are, get
-    multipliers of 0.
+    ``products`` bounds the magnitude of each channel's sum without the bias. Where sums are out
+    of bounds, channels whose output is the same byte for every such sum, as dead ones with
+    enormous biases are, get multipliers of 0.
     """
-    bias, right = bias.astype(np.int64), -shift.astype(np.int64)
-    least, most = (
-        fixedpoint.requantize(end, multiplier, shift, zero_point, low, high).astype(np.int64)
-        for end in (
-            np.maximum(bias - products, -(1 << 31)),
-            np.minimum(bias + products, (1 << 31) - 1),
+    bias, right, m = (a.astype(np.int64) for a in (bias, -shift, multiplier))
+    found = _cut(np.abs(bias) + products, m, right, zero_point)
+    if found is None:
+        ends = (np.clip(bias + side * products, -(1 << 31), (1 << 31) - 1) for side in (-1, 1))
+        least, most = (
+            fixedpoint.requantize(end, multiplier, shift, zero_point, low, high).astype(np.int64)
+            for end in ends
         )
+        constant = (least == most) & (right >= 0)
+        bias, m, right = (np.where(constant, v, a) for v, a in ((0, bias), (0, m), (1, right)))
+        largest = np.where(constant, 0, np.abs(bias) + products)
+        found = _cut(largest, m, right, zero_point)
+        if found is None:
+            return None
+        found[:, 0] += np.where(constant, (least - zero_point) << found[:, 1], 0)
+    same = (found == found[0]).all()
+    return Rescaling(
+        CArray(bias.astype(np.int32), "channel"),
+        CArray(
+            (found[:1] if same else found).astype(np.int32),
+            ("layer" if same else "channel") + "; rounding, shift, pieces of the multiplier",
+        ),
+        found.shape[1] - 2,
     )
-    constant = (least == most) & (right >= 0)
-    bias = np.where(constant, 0, bias)
-    multiplier = np.where(constant, 0, multiplier.astype(np.int64))
-    right = np.where(constant, 1, right)
-    largest = np.where(constant, 0, np.abs(bias) + products)
-    least_shift = 0 if zero_point == -128 else 1
+
+
+def _cut(largest: Array, multiplier: Array, right: Array, zero_point: int) -> Array | None:
+    """Rounding, shift and pieces for sums up to ``largest``, int64; None where none fit."""
+    least_right = 0 if zero_point == -128 else 1
     for pieces, bits in PIECE_BITS.items():
-        if (
-            (largest < 1 << (31 - bits)).all()
-            and (right >= least_shift).all()
-            and (right <= MAX_RIGHT_SHIFT[pieces]).all()
-        ):
+        is_exact = (largest < 1 << (31 - bits)) & (right >= least_right)
+        if (is_exact & (right <= MAX_RIGHT_SHIFT[pieces])).all():
             below = bits * (pieces - 1)
             halves = np.where(right > 0, 1 << 30, 0)
             rounding = ((1 << (30 + right)) + halves) >> below
-            shifts = 31 + right - below
-            rounding += np.where(constant, (least - zero_point) << shifts, 0)
             cut = [(multiplier >> (bits * i)) & ((1 << bits) - 1) for i in range(pieces)]
-            zeros = [np.zeros_like(bias)] * (WORDS - 3 - pieces)
-            table = np.stack([bias, rounding, shifts, *cut, *zeros], axis=1).astype(np.int32)
-            return CArray(table, "channel; bias, rounding, shift, pieces of the multiplier"), pieces
+            return np.stack([rounding, 31 + right - below, *cut], axis=1)
     return None

@@ -8,12 +8,14 @@ from edgecnn.ir import Array
 from firmware_export import small
 
 
-def rescale(table: Array, pieces: int, sums: Array, zero_point: int) -> Array:
+def rescale(found: small.Rescaling, sums: Array, zero_point: int) -> Array:
     """What `edgecnn_small_requantize` computes for (channels, n) sums, in int32 as it does."""
-    bits = small.PIECE_BITS[pieces]
-    bias, rounding, shift, *cut = (column[:, None].astype(np.int64) for column in table.T)
+    pieces, bits = found.pieces, small.PIECE_BITS[found.pieces]
+    table = found.scales.data.astype(np.int64)
+    rounding, shift, *cut = (column[:, None] for column in table.T)
+    bias = found.bias.data.astype(np.int64)[:, None]
     total, h = sums + bias, np.zeros_like(sums)
-    for piece in cut[:pieces]:
+    for piece in cut:
         product = total * piece
         h = (h >> bits) + product
         assert max(np.abs(product).max(), np.abs(h).max()) < 1 << 31
@@ -50,13 +52,10 @@ def test_rescaling_is_exact(bound: int, zero_point: int) -> None:
             assert bound < 1 << 20
             assert right > 21
             continue
-        table, pieces = result
-        assert (
-            pieces == (3 if bound < 1 << 20 and right <= 21 else 4) or not table.data[:, 3:].any()
-        )
+        assert result.pieces == (3 if bound < 1 << 20 and right <= 21 else 4)
         sums = np.stack([around_steps(bound, int(m), right, i) for i, m in enumerate(multiplier)])
         wanted = requantize(sums, multiplier[:, None], shift[:, None], zero_point)
-        np.testing.assert_array_equal(rescale(table.data, pieces, sums, zero_point), wanted)
+        np.testing.assert_array_equal(rescale(result, sums, zero_point), wanted)
         found += 1
     assert found > 20
 
@@ -72,9 +71,7 @@ def test_a_channel_that_is_always_the_same_byte_may_have_any_bias() -> None:
     bias, multiplier, shift = np.array([(1 << 30) + 128]), np.array([1 << 30]), np.array([-31])
     result = small.rescaling(np.array([0]), bias, multiplier, shift, -128, -128, 127)
     assert result is not None
-    assert rescale(result[0].data, result[1], np.array([[0]]), -128) == requantize(
-        bias, multiplier, shift, -128
-    )
+    assert rescale(result, np.array([[0]]), -128) == requantize(bias, multiplier, shift, -128)
 
 
 def test_pairs_of_weights_stay_below_half_a_word() -> None:

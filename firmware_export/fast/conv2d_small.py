@@ -30,14 +30,13 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
         )  # fmt: skip
         if p.groups > 1 or weights is None or rescaling is None:
             return None
-        channels, pieces = rescaling
         return CLayer(
             kernel="conv2d_small",
             fields={
                 "weights": CArray(weights, "filter, pair of taps, the first in the low byte"),
-                "channels": channels,
+                **rescaling.fields,
             },
-            shape={**window_fields(p), "output_channels": len(rows), "pieces": pieces},
+            shape={**window_fields(p), "output_channels": len(rows), **rescaling.shape},
             scratch_bytes=8 * 2 * weights.shape[1] + p.weights.shape[3],
         )
 

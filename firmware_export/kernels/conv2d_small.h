@@ -7,7 +7,8 @@
 
 typedef struct {
     const int16_t *weights;  /* [filters][pairs of taps], the first tap in the low byte */
-    const int32_t *channels; /* [filters][7]: see edgecnn_small.h */
+    const int32_t *bias;     /* [filters], less zero point times sum of weights */
+    const int32_t *scales;   /* [filters, or 1][...]: see edgecnn_small.h */
 } edgecnn_conv2d_small_params;
 
 typedef struct {
@@ -20,6 +21,7 @@ typedef struct {
     int32_t input_zero_point, output_zero_point;
     int32_t activation_min, activation_max;
     int32_t pieces; /* of multipliers */
+    int32_t per_channel;
 } edgecnn_conv2d_small_shape;
 
 /* Join n values each of two pixels, as taps from a number on; the number after the last one. */
@@ -92,11 +94,12 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_small_gather(const edgecnn_conv2d_small_
 
 /* One channel of up to four pixels. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_small_finish(const edgecnn_conv2d_small_shape *s,
-                                                     const int32_t *sums, const int32_t *channel,
-                                                     int32_t pixels, int8_t *output) {
+                                                     const int32_t *sums, int32_t bias,
+                                                     const int32_t *scale, int32_t pixels,
+                                                     int8_t *output) {
 #pragma GCC unroll 1
     for (int32_t i = 0; i < pixels; ++i) {
-        *output = edgecnn_small_requantize(sums[i], channel, s->pieces, s->output_zero_point,
+        *output = edgecnn_small_requantize(sums[i] + bias, scale, s->pieces, s->output_zero_point,
                                            s->activation_min, s->activation_max);
         output += s->output_channels;
     }
@@ -135,13 +138,13 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_small(const edgecnn_conv2d_small_shape *
             edgecnn_conv2d_small_gather(s, input, zeros, corners[i], corners[i + 1], columns + i);
         }
         const int16_t *weights = p->weights;
-        const int32_t *channel = p->channels;
+        const int32_t *scale = p->scales;
 #pragma GCC unroll 1
         for (int32_t c = 0; c < s->output_channels; ++c) {
             edgecnn_small_products(columns, weights, taps, sums);
-            edgecnn_conv2d_small_finish(s, sums, channel, pixels, output + c);
+            edgecnn_conv2d_small_finish(s, sums, p->bias[c], scale, pixels, output + c);
             weights += taps / 2;
-            channel += EDGECNN_SMALL_WORDS;
+            scale += s->per_channel * edgecnn_small_words(s->pieces);
         }
         output += pixels * s->output_channels;
     }

@@ -33,7 +33,7 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_small_join(int32_t low, int32_t high) {
 
 #if EDGECNN_THUMB1
 
-/* Two taps: 46 bytes of weights r1, columns r0; sums of s in r12 and lr, high sums in r6 and r7.
+/* Two taps: weights at r1, columns at r0; sums of s in r12 and lr, high sums in r6 and r7.
  * ASR leaves bit 15, the sign of the low half, in the carry, with which ADCS rounds. */
 #define EDGECNN_SMALL_TAPS(offset)                                                                 \
     "ldrh r3, [r1, #" #offset "]\n"                                                                \
@@ -134,18 +134,125 @@ EDGECNN_FUNCTION void edgecnn_small_products(const uint32_t *columns, const int1
 
 #endif
 
+/* --- products of four rows with one column ----------------------------------------------------- */
+
+/* A word of weights is one tap of four rows: halves are row 0 plus 256 times row 1, and row 2 plus
+ * 256 times row 3. Products with a half are the sums of both rows at once, from which the even
+ * row's, known by itself, is taken off: that is exact while sums are below 2^23. */
+enum { EDGECNN_SMALL_ROWS = 4 };
+
+#if EDGECNN_THUMB1
+
+/* One tap: the word in a register that it destroys, the input in r3; sums in r7, r12, lr, r8. */
+#define EDGECNN_SMALL_ROWS_TAP(word)                                                               \
+    "sxtb r6, " #word "\n"                                                                         \
+    "muls r6, r3, r6\n"                                                                            \
+    "adds r7, r7, r6\n"                                                                            \
+    "sxth r6, " #word "\n"                                                                         \
+    "muls r6, r3, r6\n"                                                                            \
+    "add r12, r6\n"                                                                                \
+    "asrs " #word ", " #word ", #16\n"                                                             \
+    "sxtb r6, " #word "\n"                                                                         \
+    "muls r6, r3, r6\n"                                                                            \
+    "add lr, r6\n"                                                                                 \
+    "muls " #word ", r3, " #word "\n"                                                              \
+    "add r8, " #word "\n"
+
+/* Sums of products of n fours of inputs, more than 0, with four rows. */
+EDGECNN_ASSEMBLY void edgecnn_small_rows(const uint32_t *inputs EDGECNN_UNUSED,
+                                         const int32_t *weights EDGECNN_UNUSED,
+                                         int32_t n EDGECNN_UNUSED, int32_t *sums EDGECNN_UNUSED) {
+    __asm__ volatile(".syntax unified\n"
+                     "push {r3-r7, lr}\n"
+                     "mov r4, r8\n"
+                     "mov r5, r9\n"
+                     "push {r4, r5}\n"
+                     "lsls r2, r2, #2\n"
+                     "adds r2, r0, r2\n"
+                     "mov r9, r2\n" /* the inputs' end */
+                     "movs r7, #0\n"
+                     "mov r12, r7\n"
+                     "mov lr, r7\n"
+                     "mov r8, r7\n"
+                     "1:\n"
+                     "ldmia r0!, {r2}\n"
+                     "ldmia r1!, {r4, r5}\n"
+                     "sxtb r3, r2\n" /* clang-format off */
+                     EDGECNN_SMALL_ROWS_TAP(r4) /* clang-format on */
+                     "lsls r3, r2, #16\n"
+                     "asrs r3, r3, #24\n" /* clang-format off */
+                     EDGECNN_SMALL_ROWS_TAP(r5) /* clang-format on */
+                     "ldmia r1!, {r4, r5}\n"
+                     "lsls r3, r2, #8\n"
+                     "asrs r3, r3, #24\n" /* clang-format off */
+                     EDGECNN_SMALL_ROWS_TAP(r4) /* clang-format on */
+                     "asrs r3, r2, #24\n" /* clang-format off */
+                     EDGECNN_SMALL_ROWS_TAP(r5) /* clang-format on */
+                     "cmp r0, r9\n"
+                     "bne 1b\n"
+                     "mov r2, r12\n"
+                     "subs r2, r2, r7\n"
+                     "asrs r2, r2, #8\n"
+                     "mov r3, lr\n"
+                     "mov r4, r8\n"
+                     "subs r4, r4, r3\n"
+                     "asrs r4, r4, #8\n"
+                     "ldr r0, [sp, #8]\n"
+                     "str r7, [r0]\n"
+                     "adds r0, #4\n"
+                     "stmia r0!, {r2-r4}\n"
+                     "pop {r4, r5}\n"
+                     "mov r8, r4\n"
+                     "mov r9, r5\n"
+                     "add sp, #4\n"
+                     "pop {r4-r7, pc}\n");
+}
+
+#else
+
+/* Products of a pair of rows with one input. */
+EDGECNN_SPECIALIZED void edgecnn_small_row_pair(int32_t both, int32_t x, int32_t *even,
+                                                uint32_t *joint) {
+    *even += (int8_t)(both & 0xFF) * x;
+    *joint += (uint32_t)(both * x);
+}
+
+/* Sums of products of n fours of inputs, more than 0, with four rows. */
+EDGECNN_FUNCTION void edgecnn_small_rows(const uint32_t *inputs, const int32_t *weights, int32_t n,
+                                         int32_t *sums) {
+    int32_t even0 = 0, even2 = 0;
+    uint32_t joint0 = 0, joint2 = 0;
+    const uint32_t *const end = inputs + n;
+    do {
+        uint32_t four = *inputs++;
+#pragma GCC unroll 4
+        for (int32_t i = 0; i < 4; ++i) {
+            const int32_t x = (int8_t)(four & 0xFFu), word = *weights++;
+            edgecnn_small_row_pair((int16_t)(word & 0xFFFF), x, &even0, &joint0);
+            edgecnn_small_row_pair(word >> 16, x, &even2, &joint2);
+            four >>= 8;
+        }
+    } while (inputs != end);
+    sums[0] = even0;
+    sums[1] = (int32_t)(joint0 - (uint32_t)even0) >> 8;
+    sums[2] = even2;
+    sums[3] = (int32_t)(joint2 - (uint32_t)even2) >> 8;
+}
+
+#endif
+
 /* --- requantization ---------------------------------------------------------------------------- */
 
-/* A table of [channels][7]: bias; rounding; shift; the multiplier in pieces, the lowest first. */
-enum {
-    EDGECNN_SMALL_BIAS,
-    EDGECNN_SMALL_ROUNDING,
-    EDGECNN_SMALL_SHIFT,
-    EDGECNN_SMALL_PIECES,
-    EDGECNN_SMALL_WORDS = 7
-};
+/* How channels are rescaled: a table of [channels][2 + pieces], with the pieces of the multiplier,
+ * the lowest first. */
+enum { EDGECNN_SMALL_ROUNDING, EDGECNN_SMALL_SHIFT, EDGECNN_SMALL_PIECES };
 
-/* edgecnn_requantize of a sum without the bias, in products of 32 bits.
+/* Words of a channel in the table. */
+EDGECNN_SPECIALIZED int32_t edgecnn_small_words(int32_t pieces) {
+    return EDGECNN_SMALL_PIECES + pieces;
+}
+
+/* edgecnn_requantize of a sum that has the bias in it, in products of 32 bits.
  *
  * The multiplier m is cut into three pieces of 11 bits, for |sum| < 2^20, or four of 8 bits, for
  * |sum| < 2^23; each step keeps floor(sum * (pieces so far) / 2^bits), so that h ends as
@@ -153,24 +260,23 @@ enum {
  * for a right shift of r >= 1, with c = 2^(30 + r) + 2^30, and 2^31 less for negative sums, where
  * halves go away from zero. Below zero the result is clamped where the zero point is -128, so
  * that the sign does not matter. */
-EDGECNN_SPECIALIZED int8_t edgecnn_small_requantize(int32_t products, const int32_t *channel,
+EDGECNN_SPECIALIZED int8_t edgecnn_small_requantize(int32_t sum, const int32_t *scale,
                                                     int32_t pieces, int32_t zero_point,
                                                     int32_t low, int32_t high) {
     const int32_t bits = pieces == 4 ? 8 : 11;
-    const int32_t *const m = channel + EDGECNN_SMALL_PIECES;
-    const int32_t sum = products + channel[EDGECNN_SMALL_BIAS];
+    const int32_t *const m = scale + EDGECNN_SMALL_PIECES;
     int32_t h = sum * m[0];
     h = (h >> bits) + sum * m[1];
     h = (h >> bits) + sum * m[2];
     if (pieces == 4) {
         h = (h >> bits) + sum * m[3];
     }
-    h += channel[EDGECNN_SMALL_ROUNDING];
+    h += scale[EDGECNN_SMALL_ROUNDING];
     if (zero_point != -128) {
         h += edgecnn_shift_left(sum >> 31, pieces == 4 ? 7 : 9);
     }
     /* As an unsigned byte: one comparison sees both ends. */
-    int32_t u = (h >> channel[EDGECNN_SMALL_SHIFT]) + (zero_point + 128);
+    int32_t u = (h >> scale[EDGECNN_SMALL_SHIFT]) + (zero_point + 128);
     if ((uint32_t)u > 255u) {
         u = u < 0 ? 0 : 255;
     }
