@@ -13,6 +13,8 @@ import pytest
 from firmware_export.device.build import unavailable
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+#: Trials of kernels are kept here, not in the user's folder.
+os.environ.setdefault("EDGECNN_CACHE", str(REPOSITORY / ".pytest_cache" / "kernels"))
 
 
 def shared_root() -> Path:

@@ -9,8 +9,9 @@ from typing import Any
 from edgecnn.ir import INT8, INT32, Graph
 from firmware_export.boards import largest_span
 from firmware_export.chooser.selection import Budget, Selection, select
-from firmware_export.chooser.trials import Trials, groups, measured
+from firmware_export.chooser.trials import Trials, groups, linked_bytes, measured
 from firmware_export.device.build import default_compiler
+from firmware_export.device.cores import Core
 from firmware_export.device.target import Target
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES
 
@@ -18,6 +19,9 @@ OPTIMIZE = ("speed", "balanced", "memory")
 
 #: Flash of ``balanced``: so many times the int8 weights and int32 biases, and room for code.
 BALANCED_FACTOR, BALANCED_CODE_BYTES = 1.35, 24 * 1024
+#: The most that layers without a choice, and the calls, may take beside what was tried.
+_NEAR_BYTES = 12 * 1024
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -87,5 +91,25 @@ def choose_kernels(
     if found:
         step(f"trying kernels for {len(found)} kinds of layers on a {target.core.title}")
     trials = measured(found, target.core, used)
-    selection = select(graph, trials, budget_of(graph, target, optimize))
+    selection = _fitting(graph, trials, budget_of(graph, target, optimize), target.core, used)
     return Choice(optimize, target.core.name, used, trials, selection)
+
+
+def _fitting(
+    graph: Graph, trials: tuple[Trials, ...], budget: Budget, core: Core, compiler: str
+) -> Selection:
+    """The selection whose linked program fits the budget, as far as there is one.
+
+    Trials say nothing of what the layers without a choice, and the calls, take: where the rest is
+    close to the budget, the network is linked, and what was too much is saved elsewhere.
+    """
+    selection, saved = select(graph, trials, budget), 0
+    for _ in range(_ATTEMPTS):
+        if budget.flash is None or selection.flash_bytes + _NEAR_BYTES < budget.flash:
+            break
+        excess = linked_bytes(graph, selection.layers, core, compiler) - budget.flash
+        if excess <= 0:
+            break
+        saved += excess
+        selection = select(graph, trials, budget.less(saved))
+    return selection

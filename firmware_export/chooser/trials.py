@@ -23,11 +23,12 @@ from firmware_export.c_writer import CNetwork, Provenance, instance_name, to_c
 from firmware_export.device.build import COMPILE_FLAGS, GCC, build
 from firmware_export.device.cores import Core
 from firmware_export.device.cycles import MODELS
-from firmware_export.device.profile import count_layers
+from firmware_export.device.profile import count_layers, flash_bytes
 from firmware_export.device.program import Program
 from firmware_export.device.target import Target
 from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.fast_kernel import candidates
+from firmware_export.scratch import generated
 
 #: What the kernel of an operator itself is called, beside the fast ones.
 PORTABLE = "portable"
@@ -179,6 +180,12 @@ def _code_bytes(program: Program, layer: CLayer, step: int) -> int:
     """Bytes of the function that computes a layer; compilers may add to a name behind a dot."""
     name = instance_name(_NAME, layer, step) if layer.shape else f"edgecnn_{layer.kernel}"
     return sum(s.size for s in program.symbols.values() if s.name.split(".")[0] == name)
+
+
+def linked_bytes(graph: Graph, layers: Mapping[str, CLayer], core: Core, compiler: str) -> int:
+    """Bytes of code and weights of a whole network with some fast layers."""
+    with generated(graph, chosen=layers) as artifact:
+        return flash_bytes(build(artifact, core, compiler=compiler))
 
 
 # --- the cache --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A table of random layers as networks have them: sizes, strides, paddings, extremes of integers."""
+"""A table of random layers as networks have them, with integers at the ends of their ranges."""
 
 from __future__ import annotations
 
