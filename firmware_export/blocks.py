@@ -36,20 +36,21 @@ def are_joint(weights: Array, largest: Array) -> bool:
     return bool((weights[1::2] > -128).all() and (largest[1::2] < MAX_JOINT_SUM).all())
 
 
-def pack_rows(weights: Array, order: Array, *, joint: bool) -> Array:
-    """int8 (rows, taps) as (rows / 4, pairs, 2, 4), rows filled up with zeros.
+def pack_rows(weights: Array, order: Array, *, joint: bool, block: int = ROWS) -> Array:
+    """int8 (rows, taps) as (rows / block, pairs, block / 2, 4), rows filled up with zeros.
 
     Each word has the pair of taps of an even row in bytes 0 and 2. As halves, the words are the
     even row plus 256 times the odd one where they are ``joint``; else the odd row is in bytes 1
     and 3 as it is.
     """
-    rows = -weights.shape[0] % ROWS
+    rows = -weights.shape[0] % block
     filled = np.pad(weights.astype(np.int64), ((0, rows), (0, 1)))  # index -1 is a zero
-    taps = filled[:, order].reshape(-1, 2, 2, order.size // 2, 2)  # block, pair, row, taps, tap
+    pairs = block // 2
+    taps = filled[:, order].reshape(-1, pairs, 2, order.size // 2, 2)  # block, pair, row, taps, tap
     even, odd = taps[:, :, 0], taps[:, :, 1]
     high = odd - (even < 0) if joint else odd
     words = np.stack([even, high], axis=-1)  # block, pair of rows, taps, tap, byte
-    packed = words.transpose(0, 2, 1, 3, 4).reshape(len(words), order.size // 2, 2, 4)
+    packed = words.transpose(0, 2, 1, 3, 4).reshape(len(words), order.size // 2, pairs, 4)
     return packed.astype(np.int8)
 
 

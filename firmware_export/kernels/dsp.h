@@ -138,6 +138,14 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
     return result;
 }
 
+/* sum + a * one half of b / 2^16, rounded down; wraps around. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smlawb(int32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlawb(a, (int32_t)b, sum);
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlawt(int32_t a, uint32_t b, int32_t sum) {
+    return __builtin_arm_smlawt(a, (int32_t)b, sum);
+}
+
 /* Saturate to int8. */
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return __builtin_arm_ssat(x, 8); }
 
@@ -221,6 +229,13 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
     return edgecnn_wrapping_add(sum, (int32_t)(product >> 32));
 }
 
+EDGECNN_SPECIALIZED int32_t edgecnn_smlawb(int32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, (int32_t)((int64_t)a * edgecnn_low(b) >> 16));
+}
+EDGECNN_SPECIALIZED int32_t edgecnn_smlawt(int32_t a, uint32_t b, int32_t sum) {
+    return edgecnn_wrapping_add(sum, (int32_t)((int64_t)a * edgecnn_high(b) >> 16));
+}
+
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -128, 127); }
 
 EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16(uint32_t pair, uint32_t x) {
@@ -247,6 +262,20 @@ EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t *a_
     edgecnn_load_next(b, b_first, b_second);
 }
 
+#endif
+
+/* --- order ------------------------------------------------------------------------------------ */
+
+/* Variables have their values here. Compilers else mix loads into the arithmetic around them, where
+ * each costs a cycle more than side by side, and registers that a loop does not have. */
+#if defined(__GNUC__)
+#define EDGECNN_SETTLE_1(a) __asm__ volatile("" : "+r"(a))
+#define EDGECNN_SETTLE_2(a, b) __asm__ volatile("" : "+r"(a), "+r"(b))
+#define EDGECNN_SETTLE_4(a, b, c, d) __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
+#else
+#define EDGECNN_SETTLE_1(a) ((void)0)
+#define EDGECNN_SETTLE_2(a, b) ((void)0)
+#define EDGECNN_SETTLE_4(a, b, c, d) ((void)0)
 #endif
 
 /* --- requantization in five instructions ------------------------------------------------------ */
@@ -287,6 +316,22 @@ EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multipli
                                                    int32_t zero_point, int32_t low, int32_t high) {
     return edgecnn_requantize_doubled(edgecnn_shift_left(sum, 1), multiplier, shift, zero_point,
                                       low, high);
+}
+
+/* The same of a doubled sum where the compiler does not know the zero point: its share,
+ * (2 zero_point + 1) 2^shift, is computed once for many sums. */
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_offset(int32_t doubled, int32_t multiplier,
+                                                     int32_t shift, int32_t offset, int32_t low,
+                                                     int32_t high) {
+    const int32_t h = edgecnn_smmlar(doubled, multiplier, offset) + (doubled >> 31);
+    int32_t result = edgecnn_ssat8((h >> shift) >> 1);
+    if (low > -128) {
+        result = result < low ? low : result;
+    }
+    if (high < 127) {
+        result = result > high ? high : result;
+    }
+    return (int8_t)result;
 }
 
 #endif
