@@ -35,9 +35,9 @@ class Transforms:
 
 
 F2 = Transforms(
-    output=np.array([[2, 1, 1, 0], [0, 1, -1, 2]]),
+    output=np.array([[1, 1, 1, 0], [0, 1, -1, 1]]),
     input=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]]),
-    weights=np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 1]]),
+    weights=np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]),
     scale=2,
 )
 

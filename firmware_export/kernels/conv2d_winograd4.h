@@ -16,17 +16,7 @@
 
 #include "edgecnn_winograd.h"
 
-typedef struct {
-    int32_t input_height, input_width, input_channels;
-    int32_t output_height, output_width, output_channels;
-    int32_t kernel_height, kernel_width;
-    int32_t stride_height, stride_width;
-    int32_t pad_top, pad_left;
-    int32_t dilation_height, dilation_width;
-    int32_t input_zero_point, output_zero_point;
-    int32_t activation_min, activation_max;
-} edgecnn_conv2d_winograd4_shape;
-
+typedef edgecnn_winograd_shape edgecnn_conv2d_winograd4_shape;
 typedef edgecnn_winograd_params edgecnn_conv2d_winograd4_params;
 
 enum {
@@ -102,60 +92,34 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_rows(const int8_t *from, int32_t posi
     }
 }
 
-/* Copy a tile that is partly outside of the image, or whose channels do not fill words. */
-EDGECNN_SPECIALIZED void edgecnn_winograd4_gather(const edgecnn_conv2d_winograd4_shape *s,
-                                                  const int8_t *input, int32_t top, int32_t left,
-                                                  int32_t depth, int8_t *tile) {
-    const int32_t channels = s->input_channels;
-    for (int32_t y = top; y < top + 6; ++y) {
-        for (int32_t x = left; x < left + 6; ++x) {
-            const int32_t is_inside =
-                y >= 0 && y < s->input_height && x >= 0 && x < s->input_width;
-            const int8_t *from = input + (y * s->input_width + x) * channels;
-            if (!is_inside) {
-                for (int32_t i = 0; i < depth; i += 4) {
-                    edgecnn_store(tile + i, (uint8_t)s->input_zero_point * 0x01010101u);
-                }
-            } else if (channels == depth) {
-                for (int32_t i = 0; i < depth; i += 4) {
-                    edgecnn_store(tile + i, edgecnn_load(from + i));
-                }
-            } else {
-                for (int32_t i = 0; i < channels; ++i) {
-                    tile[i] = from[i];
-                }
-            }
-            tile += depth;
-        }
-    }
-}
-
-/* Transform the tile at (top, left). scratch: of two halves between, then of a gathered tile. */
-EDGECNN_SPECIALIZED void edgecnn_winograd4_tile(const edgecnn_conv2d_winograd4_shape *s,
-                                                const int8_t *input, int32_t top, int32_t left,
-                                                int8_t *scratch, int8_t *to) {
-    const int32_t depth = (s->input_channels + 3) / 4 * 4;
+/* Transform a tile of whole words; scratch: of two halves. */
+EDGECNN_FUNCTION void edgecnn_winograd4_words(const int8_t *from, int32_t row_bytes, int32_t depth,
+                                              int8_t *scratch, int8_t *to) {
     const int32_t position_bytes = depth / 2 * EDGECNN_TILE_STEP;
-    const int32_t is_direct = depth == s->input_channels && top >= 0 && left >= 0 &&
-                              top + 6 <= s->input_height && left + 6 <= s->input_width;
-    const int8_t *from = input + (top * s->input_width + left) * depth;
-    if (!is_direct) {
-        int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD4_HALF;
-        edgecnn_winograd4_gather(s, input, top, left, depth, tile);
-        from = tile;
-    }
     const int8_t *const end = from + depth;
     for (; from != end; from += 4) {
-        if (is_direct) { /* which gives both a constant distance of rows */
-            edgecnn_winograd4_columns(from, s->input_width * depth, depth, scratch);
-        } else {
-            edgecnn_winograd4_columns(from, 6 * depth, depth, scratch);
-        }
+        edgecnn_winograd4_columns(from, row_bytes, depth, scratch);
         edgecnn_winograd4_rows(scratch, position_bytes, to);
         edgecnn_winograd4_rows(scratch + EDGECNN_WINOGRAD4_HALF, position_bytes,
                                to + EDGECNN_TILE_STEP);
         to += 2 * EDGECNN_TILE_STEP;
     }
+}
+
+/* Transform the tile at (top, left). scratch: of two halves between, then of a gathered tile. */
+EDGECNN_SPECIALIZED void edgecnn_winograd4_tile(const edgecnn_winograd_shape *s,
+                                                const int8_t *input, int32_t top, int32_t left,
+                                                int8_t *scratch, int8_t *to) {
+    const int32_t depth = (s->input_channels + 3) / 4 * 4;
+    const int32_t is_direct = depth == s->input_channels && top >= 0 && left >= 0 &&
+                              top + 6 <= s->input_height && left + 6 <= s->input_width;
+    const int8_t *from = input + (top * s->input_width + left) * depth;
+    if (!is_direct) {
+        int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD4_HALF;
+        edgecnn_winograd_gather(s, input, top, left, EDGECNN_WINOGRAD4_SIDE, depth, tile);
+        from = tile;
+    }
+    edgecnn_winograd4_words(from, is_direct ? s->input_width * depth : 6 * depth, depth, scratch, to);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -171,7 +135,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_backward(const uint32_t m[6], uint32_
 }
 
 /* Transform the columns of all sums in their place. */
-EDGECNN_SPECIALIZED void edgecnn_winograd4_sum_columns(int8_t *sums) {
+EDGECNN_FUNCTION void edgecnn_winograd4_sum_columns(int8_t *sums) {
     const int8_t *const end = sums + EDGECNN_WINOGRAD4_ROW;
 #pragma GCC unroll 2
     for (; sums != end; sums += 4) {
@@ -190,7 +154,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_sum_columns(int8_t *sums) {
  *
  * They come with 9 * 2^6 in front. Products with the inverse of 9 modulo 2^32 divide by 9 what is
  * divisible by it, whatever it was before it wrapped around. */
-EDGECNN_SPECIALIZED void edgecnn_winograd4_finish(const edgecnn_conv2d_winograd4_shape *s,
+EDGECNN_SPECIALIZED void edgecnn_winograd4_finish(const edgecnn_winograd_shape *s,
                                                   const int8_t *sums, const int32_t *channel,
                                                   int32_t rows, int32_t columns, int8_t *output) {
     const uint32_t inverse = 954437177u;
@@ -229,7 +193,7 @@ EDGECNN_SPECIALIZED int32_t edgecnn_winograd4_outputs(int32_t begin, int32_t siz
 }
 
 /* n filters of two tiles; the second one may be missing. */
-EDGECNN_SPECIALIZED void edgecnn_winograd4_outputs_of(const edgecnn_conv2d_winograd4_shape *s,
+EDGECNN_SPECIALIZED void edgecnn_winograd4_outputs_of(const edgecnn_winograd_shape *s,
                                                       int8_t *sums, const int32_t *channels,
                                                       int32_t tile, int32_t n, int8_t *output) {
     const int32_t across = (s->output_width + 3) / 4;
@@ -252,7 +216,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_outputs_of(const edgecnn_conv2d_winog
 
 /* scratch: [positions][pairs of channels][2 tiles], then [positions][4 filters][2 tiles] of sums,
  * whose place is that of tiles on their way before. */
-EDGECNN_SPECIALIZED void edgecnn_conv2d_winograd4(const edgecnn_conv2d_winograd4_shape *s,
+EDGECNN_SPECIALIZED void edgecnn_conv2d_winograd4(const edgecnn_winograd_shape *s,
                                                   const edgecnn_conv2d_winograd4_params *p,
                                                   const int8_t *input, int8_t *scratch,
                                                   int8_t *output) {

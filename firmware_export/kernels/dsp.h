@@ -149,11 +149,6 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smlawt(int32_t a, uint32_t b, int32_t sum) {
 /* Saturate to int8. */
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return __builtin_arm_ssat(x, 8); }
 
-/* a.low * b.low + a.high * b.high. */
-EDGECNN_SPECIALIZED int32_t edgecnn_smuad(uint32_t a, uint32_t b) {
-    return __builtin_arm_smuad((int32_t)a, (int32_t)b);
-}
-
 /* Bytes 0 and 2 of x, sign-extended, added to the halves of a pair; then bytes 1 and 3. */
 EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16(uint32_t pair, uint32_t x) {
     return (uint32_t)__builtin_arm_sxtab16((int32_t)pair, (int32_t)x);
@@ -164,24 +159,37 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16_ror8(uint32_t pair, uint32_t x) {
     return result;
 }
 
-/* The next words at an address, and at two. Loads right behind each other overlap, but compilers
- * put other instructions between them. */
-EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t *first,
-                                           uint32_t *second) {
+/* The next two words at an address, and at each of two. Loads right behind each other overlap, but
+ * compilers put other instructions between them. */
+EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t x[2]) {
     __asm__ volatile("ldr %0, [%2], #4\n\tldr %1, [%2], #4"
-                     : "=&r"(*first), "=&r"(*second), "+&r"(*from)
+                     : "=&r"(x[0]), "=&r"(x[1]), "+&r"(*from)
                      :
                      : "memory");
 }
-EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t *a_first,
-                                                  uint32_t *a_second, const int8_t **b,
-                                                  uint32_t *b_first, uint32_t *b_second) {
+EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t x[2],
+                                                  const int8_t **b, uint32_t y[2]) {
     __asm__ volatile(
         "ldr %0, [%4], #4\n\tldr %1, [%4], #4\n\tldr %2, [%5], #4\n\tldr %3, [%5], #4"
-        : "=&r"(*a_first), "=&r"(*a_second), "=&r"(*b_first), "=&r"(*b_second), "+&r"(*a),
-          "+&r"(*b)
+        : "=&r"(x[0]), "=&r"(x[1]), "=&r"(y[0]), "=&r"(y[1]), "+&r"(*a), "+&r"(*b)
         :
         : "memory");
+}
+
+/* SMUAD, and SMLAD, of two words with two: sums of [x][y]. They stay between the loads around
+ * them; compilers move some away, and then lack registers. */
+EDGECNN_SPECIALIZED void edgecnn_smuad_2x2(const uint32_t x[2], const uint32_t y[2],
+                                           int32_t sums[4]) {
+    __asm__ volatile("smuad %0, %4, %6\n\tsmuad %1, %4, %7\n\tsmuad %2, %5, %6\n\tsmuad %3, %5, %7"
+                     : "=&r"(sums[0]), "=&r"(sums[1]), "=&r"(sums[2]), "=r"(sums[3])
+                     : "r"(x[0]), "r"(x[1]), "r"(y[0]), "r"(y[1]));
+}
+EDGECNN_SPECIALIZED void edgecnn_smlad_2x2(const uint32_t x[2], const uint32_t y[2],
+                                           int32_t sums[4]) {
+    __asm__ volatile("smlad %0, %4, %6, %0\n\tsmlad %1, %4, %7, %1\n\t"
+                     "smlad %2, %5, %6, %2\n\tsmlad %3, %5, %7, %3"
+                     : "+&r"(sums[0]), "+&r"(sums[1]), "+&r"(sums[2]), "+&r"(sums[3])
+                     : "r"(x[0]), "r"(x[1]), "r"(y[0]), "r"(y[1]));
 }
 
 #else
@@ -245,21 +253,27 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_sxtab16_ror8(uint32_t pair, uint32_t x) {
     return edgecnn_sadd16(pair, edgecnn_sxtb16_ror8(x));
 }
 
-EDGECNN_SPECIALIZED int32_t edgecnn_smuad(uint32_t a, uint32_t b) {
-    return edgecnn_smlad(a, b, 0);
-}
-
-EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t *first,
-                                           uint32_t *second) {
-    *first = edgecnn_load(*from);
-    *second = edgecnn_load(*from + 4);
+EDGECNN_SPECIALIZED void edgecnn_load_next(const int8_t **from, uint32_t x[2]) {
+    x[0] = edgecnn_load(*from);
+    x[1] = edgecnn_load(*from + 4);
     *from += 8;
 }
-EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t *a_first,
-                                                  uint32_t *a_second, const int8_t **b,
-                                                  uint32_t *b_first, uint32_t *b_second) {
-    edgecnn_load_next(a, a_first, a_second);
-    edgecnn_load_next(b, b_first, b_second);
+EDGECNN_SPECIALIZED void edgecnn_load_next_of_two(const int8_t **a, uint32_t x[2],
+                                                  const int8_t **b, uint32_t y[2]) {
+    edgecnn_load_next(a, x);
+    edgecnn_load_next(b, y);
+}
+
+EDGECNN_SPECIALIZED void edgecnn_smlad_2x2(const uint32_t x[2], const uint32_t y[2],
+                                           int32_t sums[4]) {
+    for (int32_t i = 0; i < 4; ++i) {
+        sums[i] = edgecnn_smlad(x[i / 2], y[i % 2], sums[i]);
+    }
+}
+EDGECNN_SPECIALIZED void edgecnn_smuad_2x2(const uint32_t x[2], const uint32_t y[2],
+                                           int32_t sums[4]) {
+    sums[0] = sums[1] = sums[2] = sums[3] = 0;
+    edgecnn_smlad_2x2(x, y, sums);
 }
 
 #endif

@@ -1,5 +1,6 @@
-/* Products of Winograd's algorithms for 3x3 convolutions: for every position of the transformed
- * tiles, four filters with two tiles, two channels at once. */
+/* What Winograd's algorithms for 3x3 convolutions have in common: tiles at the border; and the
+ * products, for every position of the transformed tiles, of four filters with two tiles, two
+ * channels at once. */
 #ifndef EDGECNN_WINOGRAD_H
 #define EDGECNN_WINOGRAD_H
 
@@ -7,84 +8,171 @@
 
 /* Sums of a position: four filters, each with two tiles; and bytes of a pair of channels of two
  * tiles. */
-enum { EDGECNN_FILTERS = 4, EDGECNN_SUMS = 8, EDGECNN_TILE_STEP = 8, EDGECNN_UNROLLED = 8 };
+enum { EDGECNN_FILTERS = 4, EDGECNN_SUMS = 8, EDGECNN_TILE_STEP = 8 };
 
 typedef struct {
     const int32_t *weights; /* [filters / 4][positions][pairs of channels][4], pairs of int16 */
     const int32_t *channels; /* a line for each filter, filled up to fours */
 } edgecnn_winograd_params;
 
-/* Of four filters, a to d, with two tiles. */
 typedef struct {
-    int32_t a0, a1, b0, b1, c0, c1, d0, d1;
-} edgecnn_winograd_sums;
+    int32_t input_height, input_width, input_channels;
+    int32_t output_height, output_width, output_channels;
+    int32_t kernel_height, kernel_width;
+    int32_t stride_height, stride_width;
+    int32_t pad_top, pad_left;
+    int32_t dilation_height, dilation_width;
+    int32_t input_zero_point, output_zero_point;
+    int32_t activation_min, activation_max;
+} edgecnn_winograd_shape;
 
-/* The next pair of channels; sums wrap around. */
+/* --- tiles at the border, or with channels that do not fill words -------------------------------- */
+
+EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_fill(int32_t value, int32_t bytes, int8_t *to) {
+    const uint32_t word = ((uint32_t)value & 0xFFu) * 0x01010101u;
+#pragma GCC unroll 4
+    for (int32_t i = bytes; i > 0; i -= 4) {
+        edgecnn_store(to, word);
+        to += 4;
+    }
+    return to;
+}
+
+/* What comes behind the channels of a pixel has weights of zero. */
+EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_copy(const int8_t *from, int32_t pixels,
+                                                  int32_t channels, int32_t depth, int8_t *to) {
+    if (channels == depth) {
+#pragma GCC unroll 4
+        for (int32_t i = pixels * depth; i > 0; i -= 4) {
+            edgecnn_store(to, edgecnn_load(from));
+            from += 4;
+            to += 4;
+        }
+        return to;
+    }
+    for (int32_t i = pixels; i > 0; --i) {
+        for (int32_t j = 0; j < channels; ++j) {
+            to[j] = from[j];
+        }
+        from += channels;
+        to += depth;
+    }
+    return to;
+}
+
+/* Copy the tile at (top, left), with the zero point outside of the image, and whole words of
+ * channels. */
+EDGECNN_FUNCTION void edgecnn_winograd_gather(const edgecnn_winograd_shape *s,
+                                              const int8_t *input, int32_t top, int32_t left,
+                                              int32_t side, int32_t depth, int8_t *to) {
+    const int32_t begin = edgecnn_clamp(-left, 0, side);
+    const int32_t end = edgecnn_clamp(s->input_width - left, begin, side);
+    for (int32_t y = top; y < top + side; ++y) {
+        const int32_t is_inside = y >= 0 && y < s->input_height && begin < end;
+        const int32_t before = is_inside ? begin : side;
+        to = edgecnn_winograd_fill(s->input_zero_point, before * depth, to);
+        if (is_inside) {
+            const int8_t *row = input + y * s->input_width * s->input_channels;
+            to = edgecnn_winograd_copy(row + (left + begin) * s->input_channels, end - begin,
+                                       s->input_channels, depth, to);
+            to = edgecnn_winograd_fill(s->input_zero_point, (side - end) * depth, to);
+        }
+    }
+}
+
+/* --- products --------------------------------------------------------------------------------- */
+
+/* The next pair of channels, and the first one; sums are of [4 filters][2 tiles] and wrap around. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_pair(const int8_t **u, const int8_t **v,
-                                               edgecnn_winograd_sums *s) {
-    uint32_t v0, v1, even, odd;
-    edgecnn_load_next_of_two(v, &v0, &v1, u, &even, &odd);
-    s->a0 = edgecnn_smlad(even, v0, s->a0);
-    s->a1 = edgecnn_smlad(even, v1, s->a1);
-    s->b0 = edgecnn_smlad(odd, v0, s->b0);
-    s->b1 = edgecnn_smlad(odd, v1, s->b1);
-    edgecnn_load_next(u, &even, &odd);
-    s->c0 = edgecnn_smlad(even, v0, s->c0);
-    s->c1 = edgecnn_smlad(even, v1, s->c1);
-    s->d0 = edgecnn_smlad(odd, v0, s->d0);
-    s->d1 = edgecnn_smlad(odd, v1, s->d1);
+                                               int32_t sums[EDGECNN_SUMS]) {
+    uint32_t inputs[2], weights[2];
+    edgecnn_load_next_of_two(v, inputs, u, weights);
+    edgecnn_smlad_2x2(weights, inputs, sums);
+    edgecnn_load_next(u, weights);
+    edgecnn_smlad_2x2(weights, inputs, sums + 4);
+}
+EDGECNN_SPECIALIZED void edgecnn_winograd_first_pair(const int8_t **u, const int8_t **v,
+                                                     int32_t sums[EDGECNN_SUMS]) {
+    uint32_t inputs[2], weights[2];
+    edgecnn_load_next_of_two(v, inputs, u, weights);
+    edgecnn_smuad_2x2(weights, inputs, sums);
+    edgecnn_load_next(u, weights);
+    edgecnn_smuad_2x2(weights, inputs, sums + 4);
 }
 
-EDGECNN_SPECIALIZED edgecnn_winograd_sums edgecnn_winograd_first_pair(const int8_t **u,
-                                                                      const int8_t **v) {
-    edgecnn_winograd_sums s;
-    uint32_t v0, v1, even, odd;
-    edgecnn_load_next_of_two(v, &v0, &v1, u, &even, &odd);
-    s.a0 = edgecnn_smuad(even, v0);
-    s.a1 = edgecnn_smuad(even, v1);
-    s.b0 = edgecnn_smuad(odd, v0);
-    s.b1 = edgecnn_smuad(odd, v1);
-    edgecnn_load_next(u, &even, &odd);
-    s.c0 = edgecnn_smuad(even, v0);
-    s.c1 = edgecnn_smuad(even, v1);
-    s.d0 = edgecnn_smuad(odd, v0);
-    s.d1 = edgecnn_smuad(odd, v1);
-    return s;
+EDGECNN_SPECIALIZED void edgecnn_winograd_two_pairs(const int8_t **u, const int8_t **v,
+                                                    int32_t sums[EDGECNN_SUMS]) {
+    edgecnn_winograd_pair(u, v, sums);
+    edgecnn_winograd_pair(u, v, sums);
 }
 
-EDGECNN_SPECIALIZED void edgecnn_winograd_store(const edgecnn_winograd_sums *s, int8_t *to) {
-    edgecnn_store(to, (uint32_t)s->a0);
-    edgecnn_store(to + 4, (uint32_t)s->a1);
-    edgecnn_store(to + 8, (uint32_t)s->b0);
-    edgecnn_store(to + 12, (uint32_t)s->b1);
-    edgecnn_store(to + 16, (uint32_t)s->c0);
-    edgecnn_store(to + 20, (uint32_t)s->c1);
-    edgecnn_store(to + 24, (uint32_t)s->d0);
-    edgecnn_store(to + 28, (uint32_t)s->d1);
+EDGECNN_SPECIALIZED void edgecnn_winograd_store(const int32_t sums[EDGECNN_SUMS], int8_t *to) {
+#pragma GCC unroll 8
+    for (int32_t i = 0; i < EDGECNN_SUMS; ++i) {
+        edgecnn_store(to + 4 * i, (uint32_t)sums[i]);
+    }
 }
 
 /* Sums of all positions: [positions][4 filters][2 tiles]. */
+EDGECNN_SPECIALIZED void edgecnn_winograd_unrolled(const int8_t *u, const int8_t *v,
+                                                   int32_t pairs, int8_t *sums,
+                                                   const int8_t *end) {
+    for (; sums != end; sums += 4 * EDGECNN_SUMS) {
+        int32_t s[EDGECNN_SUMS];
+        edgecnn_winograd_first_pair(&u, &v, s);
+#pragma GCC unroll 8
+        for (int32_t i = 1; i < pairs; ++i) {
+            edgecnn_winograd_pair(&u, &v, s);
+        }
+        edgecnn_winograd_store(s, sums);
+    }
+}
+
+/* Functions of their own, since sums, pointers and loaded words take all of the registers. */
+EDGECNN_FUNCTION void edgecnn_winograd_products_2(const int8_t *u, const int8_t *v, int8_t *sums,
+                                                  const int8_t *end) {
+    edgecnn_winograd_unrolled(u, v, 2, sums, end);
+}
+EDGECNN_FUNCTION void edgecnn_winograd_products_4(const int8_t *u, const int8_t *v, int8_t *sums,
+                                                  const int8_t *end) {
+    edgecnn_winograd_unrolled(u, v, 4, sums, end);
+}
+EDGECNN_FUNCTION void edgecnn_winograd_products_8(const int8_t *u, const int8_t *v, int8_t *sums,
+                                                  const int8_t *end) {
+    edgecnn_winograd_unrolled(u, v, 8, sums, end);
+}
+EDGECNN_FUNCTION void edgecnn_winograd_products_n(const int8_t *u, const int8_t *v, int32_t pairs,
+                                                  int8_t *sums, const int8_t *end) {
+    for (; sums != end; sums += 4 * EDGECNN_SUMS) {
+        int32_t s[EDGECNN_SUMS] = {0, 0, 0, 0, 0, 0, 0, 0};
+        volatile int32_t left = pairs; /* in memory: compilers spill sums to have it in a register */
+        while (left >= 8) {
+            edgecnn_winograd_two_pairs(&u, &v, s);
+            edgecnn_winograd_two_pairs(&u, &v, s);
+            edgecnn_winograd_two_pairs(&u, &v, s);
+            edgecnn_winograd_two_pairs(&u, &v, s);
+            left -= 8;
+        }
+        while (left > 0) {
+            edgecnn_winograd_two_pairs(&u, &v, s);
+            left -= 2;
+        }
+        edgecnn_winograd_store(s, sums);
+    }
+}
+
 EDGECNN_SPECIALIZED void edgecnn_winograd_products(const int8_t *u, const int8_t *v,
                                                    int32_t positions, int32_t pairs,
                                                    int8_t *sums) {
-    int8_t *const end = sums + positions * 4 * EDGECNN_SUMS;
-    for (; sums != end; sums += 4 * EDGECNN_SUMS) {
-        edgecnn_winograd_sums s;
-        if (pairs <= EDGECNN_UNROLLED) {
-            s = edgecnn_winograd_first_pair(&u, &v);
-#pragma GCC unroll 8
-            for (int32_t i = 1; i < pairs; ++i) {
-                edgecnn_winograd_pair(&u, &v, &s);
-            }
-        } else {
-            s = (edgecnn_winograd_sums){0, 0, 0, 0, 0, 0, 0, 0};
-            const int8_t *const v_end = v + pairs * EDGECNN_TILE_STEP;
-#pragma GCC unroll 8
-            while (v != v_end) {
-                edgecnn_winograd_pair(&u, &v, &s);
-            }
-        }
-        edgecnn_winograd_store(&s, sums);
+    const int8_t *const end = sums + positions * 4 * EDGECNN_SUMS;
+    if (pairs == 2) {
+        edgecnn_winograd_products_2(u, v, sums, end);
+    } else if (pairs == 4) {
+        edgecnn_winograd_products_4(u, v, sums, end);
+    } else if (pairs == 8) {
+        edgecnn_winograd_products_8(u, v, sums, end);
+    } else {
+        edgecnn_winograd_products_n(u, v, pairs, sums, end);
     }
 }
 

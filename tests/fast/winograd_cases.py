@@ -20,6 +20,30 @@ from tests.ops.case_table import (
     draw_weighted,
     draw_zero_point,
 )
+from tests.ops.test_conv2d import conv
+
+#: Convolutions that the algorithms are not for.
+OTHERS = [
+    conv("strides", (9, 9, 4), (4, 3, 3, 4), stride=(2, 1)),
+    conv("dilation", (9, 9, 4), (4, 3, 3, 4), dilation=(1, 2)),
+    conv("groups", (9, 9, 4), (4, 3, 3, 2), groups=2),
+    conv("window", (9, 9, 4), (4, 3, 2, 4)),
+]
+
+#: All lengths of the loop over channels.
+WIDE = [
+    conv(f"{channels}-channels", (5, 9, channels), (5, 3, 3, channels), padding=(1, 1, 1, 1))
+    for channels in (8, 10, 13, 16, 17, 21, 32, 37, 64)
+]
+
+
+def check_transforms(t: Transforms) -> None:
+    """In one dimension, y[i] is the sum of w[k] x[i + k], with the scale in front."""
+    for w in np.eye(3, dtype=int):
+        matrix = t.output @ np.diag(t.weights @ w) @ t.input
+        window = np.pad(w, (0, t.input.shape[1] - 3))
+        want = [np.roll(window, i) for i in range(len(t.output))]
+        np.testing.assert_array_equal(matrix, t.scale * np.stack(want))
 
 
 def random_case(rng: Rng, name: str) -> Case:
