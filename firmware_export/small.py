@@ -18,8 +18,6 @@ ROWS = 4
 MAX_JOINT_SUM = 1 << 23
 #: Bits of a piece of the multiplier by the number of pieces: sums below 2^(31 - bits).
 PIECE_BITS = {3: 11, 4: 8}
-#: Largest right shift by the number of pieces, for which the rounding fits.
-MAX_RIGHT_SHIFT = {3: 21, 4: 23}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +104,16 @@ def rescaling(
 
 def _cut(largest: Array, multiplier: Array, right: Array, zero_point: int) -> Array | None:
     """Rounding, shift and pieces for sums up to ``largest``, int64; None where none fit."""
-    least_right = 0 if zero_point == -128 else 1
+    has_sign = zero_point != -128
+    if (right < int(has_sign)).any() or (right > 31).any():
+        return None
     for pieces, bits in PIECE_BITS.items():
-        is_exact = (largest < 1 << (31 - bits)) & (right >= least_right)
-        if (is_exact & (right <= MAX_RIGHT_SHIFT[pieces])).all():
-            below = bits * (pieces - 1)
-            halves = np.where(right > 0, 1 << 30, 0)
-            rounding = ((1 << (30 + right)) + halves) >> below
+        below = bits * (pieces - 1)
+        shift = 31 + right - below
+        rounding = ((1 << (30 + right)) + np.where(right > 0, 1 << 30, 0)) >> below
+        rounding += (zero_point + 128) << shift
+        high = (np.minimum(largest, MAX_JOINT_SUM) * multiplier >> below) + rounding
+        if ((largest < 1 << (31 - bits)) & (shift < 32) & (high < 1 << 31)).all():
             cut = [(multiplier >> (bits * i)) & ((1 << bits) - 1) for i in range(pieces)]
-            return np.stack([rounding, 31 + right - below, *cut], axis=1)
+            return np.stack([rounding, shift, *cut], axis=1)
     return None

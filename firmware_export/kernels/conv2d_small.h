@@ -97,10 +97,11 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_small_finish(const edgecnn_conv2d_small_
                                                      const int32_t *sums, int32_t bias,
                                                      const int32_t *scale, int32_t pixels,
                                                      int8_t *output) {
+    const edgecnn_small_range range = {s->pieces, s->output_zero_point != -128, s->activation_min,
+                                       s->activation_max};
 #pragma GCC unroll 1
     for (int32_t i = 0; i < pixels; ++i) {
-        *output = edgecnn_small_requantize(sums[i] + bias, scale, s->pieces, s->output_zero_point,
-                                           s->activation_min, s->activation_max);
+        *output = edgecnn_small_requantize(sums[i] + bias, scale, range);
         output += s->output_channels;
     }
 }

@@ -39,6 +39,8 @@ EDGECNN_SPECIALIZED void edgecnn_fully_connected_small(const edgecnn_fully_conne
                                                        const int8_t *input, int8_t *scratch,
                                                        int8_t *output) {
     const int32_t words = (s->depth + 3) / 4;
+    const edgecnn_small_range range = {s->pieces, s->output_zero_point != -128, s->activation_min,
+                                       s->activation_max};
     int32_t sums[EDGECNN_SMALL_ROWS];
 #pragma GCC unroll 1
     for (int32_t row = 0; row < s->rows; ++row) {
@@ -50,9 +52,7 @@ EDGECNN_SPECIALIZED void edgecnn_fully_connected_small(const edgecnn_fully_conne
             const int32_t n = edgecnn_clamp(left, 0, EDGECNN_SMALL_ROWS);
 #pragma GCC unroll 1
             for (int32_t i = 0; i < n; ++i) {
-                *output++ = edgecnn_small_requantize(sums[i] + *bias++, scale, s->pieces,
-                                                     s->output_zero_point, s->activation_min,
-                                                     s->activation_max);
+                *output++ = edgecnn_small_requantize(sums[i] + *bias++, scale, range);
                 scale += s->per_channel * edgecnn_small_words(s->pieces);
             }
             weights += 4 * words;
