@@ -24,8 +24,9 @@ class Core:
 
     @property
     def clang_cpu(self) -> str:
-        """What the Clang of the ziglang package calls the core."""
-        return self.name.replace("-", "_")
+        """What the Clang of the ziglang package calls the core; its M33 has no DSP by itself."""
+        name = self.name.replace("-", "_")
+        return f"{name}+dsp" if name == "cortex_m33" else name
 
 
 CORES = {
