@@ -24,10 +24,8 @@ EDGECNN_SPECIALIZED void edgecnn_add_linear_word(const edgecnn_add_linear_shape 
                                                  edgecnn_add_linear_params p, uint32_t mask,
                                                  uint32_t a, uint32_t b, int8_t *output) {
     EDGECNN_SETTLE_2(a, b);
-    uint32_t a_even = edgecnn_even_bytes(a, mask), a_odd = edgecnn_odd_bytes(a, mask);
-    uint32_t b_even = edgecnn_even_bytes(b, mask), b_odd = edgecnn_odd_bytes(b, mask);
-    /* Clang 22 for AVX2 makes vectors of all four that are wrong. */
-    EDGECNN_SETTLE_4(a_even, a_odd, b_even, b_odd);
+    const uint32_t a_even = edgecnn_even_bytes(a, mask), a_odd = edgecnn_odd_bytes(a, mask);
+    const uint32_t b_even = edgecnn_even_bytes(b, mask), b_odd = edgecnn_odd_bytes(b, mask);
     const int32_t sums[4] = {
         edgecnn_smlawb(p.factors[1], b_even, edgecnn_smlawb(p.factors[0], a_even, p.offset)),
         edgecnn_smlawb(p.factors[1], b_odd, edgecnn_smlawb(p.factors[0], a_odd, p.offset)),

@@ -62,6 +62,20 @@ EDGECNN_SPECIALIZED void edgecnn_store(void *to, uint32_t word) {
 #endif
 }
 
+/* --- order ------------------------------------------------------------------------------------ */
+
+/* Variables have their values here. Compilers else mix loads into the arithmetic around them, where
+ * each costs a cycle more than side by side, and registers that a loop does not have. */
+#if defined(__GNUC__)
+#define EDGECNN_SETTLE_1(a) __asm__ volatile("" : "+r"(a))
+#define EDGECNN_SETTLE_2(a, b) __asm__ volatile("" : "+r"(a), "+r"(b))
+#define EDGECNN_SETTLE_4(a, b, c, d) __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
+#else
+#define EDGECNN_SETTLE_1(a) ((void)0)
+#define EDGECNN_SETTLE_2(a, b) ((void)0)
+#define EDGECNN_SETTLE_4(a, b, c, d) ((void)0)
+#endif
+
 /* --- halves of a word ------------------------------------------------------------------------- */
 
 EDGECNN_SPECIALIZED int32_t edgecnn_low(uint32_t pair) { return (int16_t)(pair & 0xFFFFu); }
@@ -74,6 +88,11 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_pair(int32_t low, int32_t high) {
 /* a + b, keeping the low 32 bits. */
 EDGECNN_SPECIALIZED int32_t edgecnn_wrapping_add(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* A word of four times the same byte. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_four_times(int32_t value) {
+    return ((uint32_t)value & 0xFFu) * 0x01010101u;
 }
 
 #if EDGECNN_HAS_DSP
@@ -135,6 +154,18 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_ssub16(uint32_t a, uint32_t b) {
 EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
     int32_t result;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* The larger, and the smaller, of each byte. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_max_bytes(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_min_bytes(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b) : "cc");
     return result;
 }
 
@@ -237,11 +268,28 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smmlar(int32_t a, int32_t b, int32_t sum) {
     return edgecnn_wrapping_add(sum, (int32_t)(product >> 32));
 }
 
+EDGECNN_SPECIALIZED uint32_t edgecnn_max_bytes(uint32_t a, uint32_t b) {
+    uint32_t result = 0;
+    for (int32_t i = 0; i < 32; i += 8) {
+        const uint32_t x = a >> i & 0xFFu, y = b >> i & 0xFFu;
+        result |= ((int8_t)x >= (int8_t)y ? x : y) << i;
+    }
+    return result;
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_min_bytes(uint32_t a, uint32_t b) {
+    return ~edgecnn_max_bytes(~a, ~b);
+}
+
+/* Settled, since Clang 22 makes wrong vectors of several of these for hosts with AVX2. */
+EDGECNN_SPECIALIZED int32_t edgecnn_smlaw(int32_t a, int32_t half, int32_t sum) {
+    EDGECNN_SETTLE_1(half);
+    return edgecnn_wrapping_add(sum, (int32_t)((int64_t)a * half >> 16));
+}
 EDGECNN_SPECIALIZED int32_t edgecnn_smlawb(int32_t a, uint32_t b, int32_t sum) {
-    return edgecnn_wrapping_add(sum, (int32_t)((int64_t)a * edgecnn_low(b) >> 16));
+    return edgecnn_smlaw(a, edgecnn_low(b), sum);
 }
 EDGECNN_SPECIALIZED int32_t edgecnn_smlawt(int32_t a, uint32_t b, int32_t sum) {
-    return edgecnn_wrapping_add(sum, (int32_t)((int64_t)a * edgecnn_high(b) >> 16));
+    return edgecnn_smlaw(a, edgecnn_high(b), sum);
 }
 
 EDGECNN_SPECIALIZED int32_t edgecnn_ssat8(int32_t x) { return edgecnn_clamp(x, -128, 127); }
@@ -276,20 +324,6 @@ EDGECNN_SPECIALIZED void edgecnn_smuad_2x2(const uint32_t x[2], const uint32_t y
     edgecnn_smlad_2x2(x, y, sums);
 }
 
-#endif
-
-/* --- order ------------------------------------------------------------------------------------ */
-
-/* Variables have their values here. Compilers else mix loads into the arithmetic around them, where
- * each costs a cycle more than side by side, and registers that a loop does not have. */
-#if defined(__GNUC__)
-#define EDGECNN_SETTLE_1(a) __asm__ volatile("" : "+r"(a))
-#define EDGECNN_SETTLE_2(a, b) __asm__ volatile("" : "+r"(a), "+r"(b))
-#define EDGECNN_SETTLE_4(a, b, c, d) __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
-#else
-#define EDGECNN_SETTLE_1(a) ((void)0)
-#define EDGECNN_SETTLE_2(a, b) ((void)0)
-#define EDGECNN_SETTLE_4(a, b, c, d) ((void)0)
 #endif
 
 /* --- requantization in five instructions ------------------------------------------------------ */
