@@ -74,17 +74,17 @@ def pair_order(channels: int) -> Array:
     return np.arange(-(-channels // 4) * 4).reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(-1)
 
 
-def pack_weights(weights: Array, transforms: Transforms) -> Array:
-    """(filters, 3, 3, channels) as pairs of int16: int32 (filters / 4, positions, pairs, 4).
+def pack_weights(weights: Array, transforms: Transforms, rows: int = ROWS) -> Array:
+    """(filters, 3, 3, channels) as pairs of int16: int32 (filters / rows, positions, pairs, rows).
 
-    Filters and channels are filled up to fours with zeros.
+    Filters are filled up to ``rows``, channels to fours, with zeros.
     """
     filters, _, _, channels = weights.shape
-    fill = ((0, -filters % ROWS), (0, 0), (0, 0), (0, -channels % 4))
+    fill = ((0, -filters % rows), (0, 0), (0, 0), (0, -channels % 4))
     filled = np.pad(weights.astype(np.int64), fill)[..., pair_order(channels)]
     g = transforms.weights
     u = np.einsum("iy,oyxc,jx->oijc", g, filled, g)
     assert np.abs(u).max() < 1 << 15
-    pairs = u.reshape(len(filled) // ROWS, ROWS, len(g) ** 2, -1, 2).transpose(0, 2, 3, 1, 4)
+    pairs = u.reshape(len(filled) // rows, rows, len(g) ** 2, -1, 2).transpose(0, 2, 3, 1, 4)
     words = (pairs[..., 0] & 0xFFFF) | pairs[..., 1] << 16
     return words.astype(np.int32)

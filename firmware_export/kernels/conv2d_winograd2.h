@@ -24,10 +24,10 @@ enum {
 
 /* Along one column or row. */
 EDGECNN_SPECIALIZED void edgecnn_winograd2_forward(const uint32_t x[4], int32_t step, int8_t *to) {
-    edgecnn_store(to, edgecnn_ssub16(x[0], x[2]));
-    edgecnn_store(to + step, edgecnn_sadd16(x[2], x[1]));
-    edgecnn_store(to + 2 * step, edgecnn_ssub16(x[2], x[1]));
-    edgecnn_store(to + 3 * step, edgecnn_ssub16(x[3], x[1]));
+    edgecnn_winograd_store(to, edgecnn_ssub16(x[0], x[2]));
+    edgecnn_winograd_store(to + step, edgecnn_sadd16(x[2], x[1]));
+    edgecnn_winograd_store(to + 2 * step, edgecnn_ssub16(x[2], x[1]));
+    edgecnn_winograd_store(to + 3 * step, edgecnn_ssub16(x[3], x[1]));
 }
 
 /* The columns of a tile of four channels: of the low bytes of each half, then of the others. */
@@ -37,13 +37,16 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_columns(const int8_t *from, int32_t r
 #pragma GCC unroll 1
     for (; to != end; to += 4) {
         uint32_t words[4], x[4];
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; ++i) {
-            words[i] = edgecnn_load(from + i * row_bytes);
+            words[i] = edgecnn_winograd_load(from + i * row_bytes);
         }
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; ++i) {
             x[i] = edgecnn_sxtb16(words[i]);
         }
         edgecnn_winograd2_forward(x, 16, to);
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; ++i) {
             x[i] = edgecnn_sxtb16_ror8(words[i]);
         }
@@ -59,8 +62,9 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_rows(const int8_t *from, int32_t posi
 #pragma GCC unroll 2
     for (; from != end; from += 16) {
         uint32_t x[4];
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; ++i) {
-            x[i] = edgecnn_load(from + 4 * i);
+            x[i] = edgecnn_winograd_load(from + 4 * i);
         }
         edgecnn_winograd2_forward(x, position_bytes, to);
         to += 4 * position_bytes;
@@ -107,10 +111,12 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_finish(const edgecnn_winograd_shape *
     const int32_t bias = channel[EDGECNN_BIAS], multiplier = channel[EDGECNN_MULTIPLIER];
     const int32_t shift = channel[EDGECNN_SHIFT];
     uint32_t top[4], bottom[4];
+#pragma GCC unroll 4
     for (int32_t i = 0; i < 4; ++i) {
         uint32_t m[4];
+#pragma GCC unroll 4
         for (int32_t j = 0; j < 4; ++j) {
-            m[j] = edgecnn_load(sums + j * EDGECNN_WINOGRAD2_ROW);
+            m[j] = edgecnn_winograd_load(sums + j * EDGECNN_WINOGRAD2_ROW);
         }
         top[i] = m[0] + m[1] + m[2];
         bottom[i] = m[1] - m[2] + m[3];

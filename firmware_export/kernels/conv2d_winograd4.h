@@ -49,24 +49,27 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_forward(const uint32_t x[6], uint32_t
 /* The columns of a tile of four channels: of the low bytes of each half, then of the others. */
 EDGECNN_SPECIALIZED void edgecnn_winograd4_columns(const int8_t *from, int32_t row_bytes,
                                                    int32_t depth, int8_t *to) {
-    const uint32_t middle = 0x00800080u;
     const int8_t *const end = to + 6 * 4;
 #pragma GCC unroll 1
     for (; to != end; to += 4) {
         uint32_t x[6], v[6];
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            x[i] = edgecnn_sxtab16(middle, edgecnn_load(from + i * row_bytes));
+            x[i] = edgecnn_winograd_even(edgecnn_winograd_load(from + i * row_bytes));
         }
         edgecnn_winograd4_forward(x, v);
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            edgecnn_store(to + i * 24, v[i]);
+            edgecnn_winograd_store(to + i * 24, v[i]);
         }
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            x[i] = edgecnn_sxtab16_ror8(middle, edgecnn_load(from + i * row_bytes));
+            x[i] = edgecnn_winograd_odd(edgecnn_winograd_load(from + i * row_bytes));
         }
         edgecnn_winograd4_forward(x, v);
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            edgecnn_store(to + EDGECNN_WINOGRAD4_HALF + i * 24, v[i]);
+            edgecnn_winograd_store(to + EDGECNN_WINOGRAD4_HALF + i * 24, v[i]);
         }
         from += depth;
     }
@@ -79,14 +82,16 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_rows(const int8_t *from, int32_t posi
 #pragma GCC unroll 2
     for (; from != end; from += 24) {
         uint32_t x[6], v[6];
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            x[i] = edgecnn_load(from + 4 * i);
+            x[i] = edgecnn_winograd_load(from + 4 * i);
         }
         x[4] += EDGECNN_WINOGRAD4_OFFSET;
         x[5] += EDGECNN_WINOGRAD4_OFFSET;
         edgecnn_winograd4_forward(x, v);
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            edgecnn_store(to + i * position_bytes, v[i]);
+            edgecnn_winograd_store(to + i * position_bytes, v[i]);
         }
         to += 6 * position_bytes;
     }
@@ -134,18 +139,20 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_backward(const uint32_t m[6], uint32_
     y[3] = difference + (difference2 << 3) + (m[5] << 1);
 }
 
-/* Transform the columns of all sums in their place. */
-EDGECNN_FUNCTION void edgecnn_winograd4_sum_columns(int8_t *sums) {
-    const int8_t *const end = sums + EDGECNN_WINOGRAD4_ROW;
+/* Transform the columns of all sums in their place; row_bytes: of a row of positions. */
+EDGECNN_FUNCTION void edgecnn_winograd4_sum_columns(int8_t *sums, int32_t row_bytes) {
+    const int8_t *const end = sums + row_bytes;
 #pragma GCC unroll 2
     for (; sums != end; sums += 4) {
         uint32_t m[6], y[4];
+#pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            m[i] = edgecnn_load(sums + i * EDGECNN_WINOGRAD4_ROW);
+            m[i] = edgecnn_winograd_load(sums + i * row_bytes);
         }
         edgecnn_winograd4_backward(m, y);
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; ++i) {
-            edgecnn_store(sums + i * EDGECNN_WINOGRAD4_ROW, y[i]);
+            edgecnn_winograd_store(sums + i * row_bytes, y[i]);
         }
     }
 }
@@ -166,10 +173,12 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_finish(const edgecnn_winograd_shape *
             return;
         }
         uint32_t m[6], y[4];
+#pragma GCC unroll 6
         for (int32_t j = 0; j < 6; ++j) {
-            m[j] = edgecnn_load(sums + j * 4 * EDGECNN_SUMS);
+            m[j] = edgecnn_winograd_load(sums + j * 4 * EDGECNN_SUMS);
         }
         edgecnn_winograd4_backward(m, y);
+#pragma GCC unroll 4
         for (int32_t j = 0; j < 4; ++j) {
             uint32_t scaled = y[j] * inverse;
             if (i >= 2 && j >= 2) {
@@ -198,7 +207,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_outputs_of(const edgecnn_winograd_sha
                                                       int32_t tile, int32_t n, int8_t *output) {
     const int32_t across = (s->output_width + 3) / 4;
     const int32_t count = across * ((s->output_height + 3) / 4);
-    edgecnn_winograd4_sum_columns(sums);
+    edgecnn_winograd4_sum_columns(sums, EDGECNN_WINOGRAD4_ROW);
     for (int32_t i = 0; i < 2 && tile < count; ++i, ++tile) {
         const int32_t y = tile / across * 4, x = tile % across * 4;
         const int32_t rows = edgecnn_winograd4_outputs(y, s->output_height);

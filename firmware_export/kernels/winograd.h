@@ -26,13 +26,31 @@ typedef struct {
     int32_t activation_min, activation_max;
 } edgecnn_winograd_shape;
 
+/* --- words at addresses that are multiples of 4, as tensors and scratch are --------------------- */
+
+/* Some cores have instructions for no others. Where there is a choice compilers had better not know
+ * it: of several words they make LDRD and STM, which take longer, and registers in some order. */
+#if defined(__GNUC__) && !EDGECNN_HAS_DSP
+#define EDGECNN_ALIGNED(address) __builtin_assume_aligned(address, 4)
+#else
+#define EDGECNN_ALIGNED(address) (address)
+#endif
+
+EDGECNN_SPECIALIZED uint32_t edgecnn_winograd_load(const void *from) {
+    return edgecnn_load(EDGECNN_ALIGNED(from));
+}
+
+EDGECNN_SPECIALIZED void edgecnn_winograd_store(void *to, uint32_t word) {
+    edgecnn_store(EDGECNN_ALIGNED(to), word);
+}
+
 /* --- tiles at the border, or with channels that do not fill words -------------------------------- */
 
 EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_fill(int32_t value, int32_t bytes, int8_t *to) {
     const uint32_t word = ((uint32_t)value & 0xFFu) * 0x01010101u;
 #pragma GCC unroll 4
     for (int32_t i = bytes; i > 0; i -= 4) {
-        edgecnn_store(to, word);
+        edgecnn_winograd_store(to, word);
         to += 4;
     }
     return to;
@@ -44,7 +62,7 @@ EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_copy(const int8_t *from, int32_t pi
     if (channels == depth) {
 #pragma GCC unroll 4
         for (int32_t i = pixels * depth; i > 0; i -= 4) {
-            edgecnn_store(to, edgecnn_load(from));
+            edgecnn_winograd_store(to, edgecnn_winograd_load(from));
             from += 4;
             to += 4;
         }
@@ -80,6 +98,22 @@ EDGECNN_FUNCTION void edgecnn_winograd_gather(const edgecnn_winograd_shape *s,
     }
 }
 
+/* Bytes 0 and 2 plus 128, as a pair; and bytes 1 and 3. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_winograd_even(uint32_t bytes) {
+#if EDGECNN_HAS_DSP
+    return edgecnn_sxtab16(0x00800080u, bytes);
+#else
+    return (bytes ^ 0x00800080u) & 0x00FF00FFu;
+#endif
+}
+EDGECNN_SPECIALIZED uint32_t edgecnn_winograd_odd(uint32_t bytes) {
+#if EDGECNN_HAS_DSP
+    return edgecnn_sxtab16_ror8(0x00800080u, bytes);
+#else
+    return edgecnn_winograd_even(bytes >> 8);
+#endif
+}
+
 /* --- products --------------------------------------------------------------------------------- */
 
 /* The next pair of channels, and the first one; sums are of [4 filters][2 tiles] and wrap around. */
@@ -106,10 +140,10 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_two_pairs(const int8_t **u, const int8
     edgecnn_winograd_pair(u, v, sums);
 }
 
-EDGECNN_SPECIALIZED void edgecnn_winograd_store(const int32_t sums[EDGECNN_SUMS], int8_t *to) {
+EDGECNN_SPECIALIZED void edgecnn_winograd_store_sums(const int32_t sums[EDGECNN_SUMS], int8_t *to) {
 #pragma GCC unroll 8
     for (int32_t i = 0; i < EDGECNN_SUMS; ++i) {
-        edgecnn_store(to + 4 * i, (uint32_t)sums[i]);
+        edgecnn_winograd_store(to + 4 * i, (uint32_t)sums[i]);
     }
 }
 
@@ -124,7 +158,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_unrolled(const int8_t *u, const int8_t
         for (int32_t i = 1; i < pairs; ++i) {
             edgecnn_winograd_pair(&u, &v, s);
         }
-        edgecnn_winograd_store(s, sums);
+        edgecnn_winograd_store_sums(s, sums);
     }
 }
 
@@ -157,7 +191,7 @@ EDGECNN_FUNCTION void edgecnn_winograd_products_n(const int8_t *u, const int8_t 
             edgecnn_winograd_two_pairs(&u, &v, s);
             left -= 2;
         }
-        edgecnn_winograd_store(s, sums);
+        edgecnn_winograd_store_sums(s, sums);
     }
 }
 

@@ -1,0 +1,68 @@
+"""3x3 convolutions by Winograd's F(4x4, 3x3) on cores without DSP instructions.
+
+Exact for the reasons that `firmware_export.fast.conv2d_winograd4` gives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.ir import Array, Graph, Node
+from edgecnn.ops.conv2d import Conv2DParams
+from firmware_export import small, winograd
+from firmware_export.convolution_layer import window_fields
+from firmware_export.exporters import CArray, CLayer
+from firmware_export.fast.conv2d_winograd4 import (
+    MAX_SUM,
+    POSITIONS,
+    corners,
+    largest_moved_sum,
+)
+from firmware_export.fast_kernel import FastKernel, largest_sums
+
+#: Filters that are computed together.
+ROWS = 2
+
+
+def wrapped(values: Array) -> Array:
+    """int64 modulo 2**32, as int32."""
+    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+
+
+class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
+    """3x3 convolutions without strides, dilation and groups."""
+
+    op = "conv2d"
+    needs_dsp = False
+
+    def layer(self, node: Node, graph: Graph, params: Conv2DParams) -> CLayer | None:
+        p = params
+        if not winograd.applies(p) or largest_moved_sum(p.weights) >= MAX_SUM:
+            return None
+        filters, _, _, channels = p.weights.shape
+        rescaling = small.rescaling(
+            largest_sums(p.weights, p.bias * 0), p.bias, p.multiplier, p.shift,
+            p.output_zero_point, p.activation_min, p.activation_max,
+        )  # fmt: skip
+        if rescaling is None:
+            return None
+        depth = -(-channels // 4) * 4
+        moved = p.weights.astype(np.int64).reshape(filters, -1).sum(axis=1) * 128
+        bias = (rescaling.bias.data - moved).astype(np.int32)
+        weights = winograd.pack_weights(p.weights, winograd.F4, ROWS)
+        # Sums of two filters with two tiles; before them, two halves of a word, and a tile.
+        sums, tiles = POSITIONS * 4 * 4, POSITIONS * (2 * 4 + depth)
+        return CLayer(
+            kernel="conv2d_winograd4_small",
+            fields={
+                "weights": CArray(weights, "two filters, position, pair of channels, filter"),
+                "bias": CArray(bias, rescaling.bias.layout),
+                "scales": rescaling.scales,
+                "corners": CArray(wrapped(corners(p.weights)), "channel, output at a corner"),
+            },
+            shape={**window_fields(p), "output_channels": filters, **rescaling.shape},
+            scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),
+        )
+
+
+KERNEL = Conv2DWinograd4Small()
