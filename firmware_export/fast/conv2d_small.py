@@ -30,6 +30,8 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
         )  # fmt: skip
         if p.groups > 1 or weights is None or rescaling is None:
             return None
+        pixels = p.output_shape[1] * p.output_shape[2]
+        room = 4 * len(rows) if pixels < 4 else 0
         return CLayer(
             kernel="conv2d_small",
             fields={
@@ -37,7 +39,7 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
                 **rescaling.fields,
             },
             shape={**window_fields(p), "output_channels": len(rows), **rescaling.shape},
-            scratch_bytes=8 * 2 * weights.shape[1] + p.weights.shape[3],
+            scratch_bytes=8 * 2 * weights.shape[1] + p.weights.shape[3] + room,
         )
 
 

@@ -92,21 +92,54 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_small_gather(const edgecnn_conv2d_small_
     }
 }
 
-/* One channel of up to four pixels. */
-EDGECNN_SPECIALIZED void edgecnn_conv2d_small_finish(const edgecnn_conv2d_small_shape *s,
-                                                     const int32_t *sums, int32_t bias,
-                                                     const int32_t *scale, int32_t pixels,
-                                                     int8_t *output) {
+/* All filters, for a block of four pixels. */
+EDGECNN_SPECIALIZED void edgecnn_conv2d_small_filters(const edgecnn_conv2d_small_shape *s,
+                                                      const edgecnn_conv2d_small_params *p,
+                                                      const uint32_t *columns, int32_t taps,
+                                                      int8_t *output) {
     const edgecnn_small_range range = {s->pieces, s->output_zero_point != -128, s->activation_min,
                                        s->activation_max};
+    const int32_t skipped = -taps & (EDGECNN_SMALL_TURN_TAPS - 1);
+    edgecnn_small_block block;
+    block.columns = columns;
+    block.weights = p->weights;
+    block.taps = taps;
+    block.entry = skipped * EDGECNN_SMALL_TAP_CODE;
+    block.skipped = skipped;
+    block.bias = p->bias;
+    block.scale = p->scales;
+    block.scale_step = 4 * s->per_channel * edgecnn_small_words(s->pieces);
+    block.output = output;
+    block.output_step = s->output_channels;
+    block.output_end = output + s->output_channels;
+    edgecnn_small_filters(&block, range);
+}
+
+/* Join the patches of four pixels from one on, the last one again where there are fewer. */
+EDGECNN_SPECIALIZED void edgecnn_conv2d_small_block(const edgecnn_conv2d_small_shape *s,
+                                                    const int8_t *input, const int8_t *zeros,
+                                                    int32_t oy, int32_t ox, uint32_t *columns) {
+    edgecnn_conv2d_small_corner corners[EDGECNN_SMALL_PIXELS];
 #pragma GCC unroll 1
-    for (int32_t i = 0; i < pixels; ++i) {
-        *output = edgecnn_small_requantize(sums[i] + bias, scale, range);
-        output += s->output_channels;
+    for (int32_t i = 0; i < EDGECNN_SMALL_PIXELS; ++i) {
+        corners[i].top = oy * s->stride_height - s->pad_top;
+        corners[i].left = ox * s->stride_width - s->pad_left;
+        if (ox + 1 < s->output_width) {
+            ++ox;
+        } else if (oy + 1 < s->output_height) {
+            ox = 0;
+            ++oy;
+        }
+    }
+#pragma GCC unroll 1
+    for (int32_t i = 0; i < EDGECNN_SMALL_PIXELS; i += 2) {
+        edgecnn_conv2d_small_gather(s, input, zeros, corners[i], corners[i + 1], columns + i);
     }
 }
 
-/* scratch: columns of four pixels, 8 bytes a tap, and the zero points of a pixel. */
+/* scratch: columns of four pixels, 8 bytes a tap; the zero points of a pixel; and room for the
+ * outputs of four pixels, where the image has fewer. Where its pixels are no number of fours, the
+ * last block computes some of them again. */
 EDGECNN_SPECIALIZED void edgecnn_conv2d_small(const edgecnn_conv2d_small_shape *s,
                                               const edgecnn_conv2d_small_params *p,
                                               const int8_t *input, int8_t *scratch,
@@ -114,40 +147,35 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_small(const edgecnn_conv2d_small_shape *
     const int32_t all = s->kernel_height * s->kernel_width * s->input_channels;
     const int32_t taps = all + all % 2;
     const int32_t count = s->output_height * s->output_width;
+    const int32_t last = count - EDGECNN_SMALL_PIXELS;
     uint32_t *const columns = (uint32_t *)(void *)scratch;
     int8_t *const zeros = scratch + 8 * taps;
-    int32_t sums[EDGECNN_SMALL_PIXELS];
     for (int32_t i = 0; i < s->input_channels; ++i) {
         zeros[i] = (int8_t)s->input_zero_point;
     }
     columns[2 * taps - 3] = columns[2 * taps - 1] = 0; /* a tap that fills up the last pair */
+    if (last < 0) {
+        int8_t *const room = zeros + s->input_channels;
+        edgecnn_conv2d_small_block(s, input, zeros, 0, 0, columns);
+        edgecnn_conv2d_small_filters(s, p, columns, taps, room);
+        for (int32_t i = 0; i < count * s->output_channels; ++i) {
+            output[i] = room[i];
+        }
+        return;
+    }
     int32_t oy = 0, ox = 0;
+#pragma GCC unroll 1
     for (int32_t pixel = 0; pixel < count; pixel += EDGECNN_SMALL_PIXELS) {
-        const int32_t pixels = edgecnn_clamp(count - pixel, 0, EDGECNN_SMALL_PIXELS);
-        edgecnn_conv2d_small_corner corners[EDGECNN_SMALL_PIXELS];
-#pragma GCC unroll 1
-        for (int32_t i = 0; i < EDGECNN_SMALL_PIXELS; ++i) {
-            corners[i].top = oy * s->stride_height - s->pad_top;
-            corners[i].left = ox * s->stride_width - s->pad_left;
-            if (pixel + i + 1 < count && ++ox == s->output_width) {
-                ox = 0;
-                ++oy;
-            }
+        if (pixel > last) {
+            pixel = last;
+            oy = last / s->output_width;
+            ox = last % s->output_width;
         }
-#pragma GCC unroll 1
-        for (int32_t i = 0; i < EDGECNN_SMALL_PIXELS; i += 2) {
-            edgecnn_conv2d_small_gather(s, input, zeros, corners[i], corners[i + 1], columns + i);
+        edgecnn_conv2d_small_block(s, input, zeros, oy, ox, columns);
+        edgecnn_conv2d_small_filters(s, p, columns, taps, output + pixel * s->output_channels);
+        for (ox += EDGECNN_SMALL_PIXELS; ox >= s->output_width; ox -= s->output_width) {
+            ++oy;
         }
-        const int16_t *weights = p->weights;
-        const int32_t *scale = p->scales;
-#pragma GCC unroll 1
-        for (int32_t c = 0; c < s->output_channels; ++c) {
-            edgecnn_small_products(columns, weights, taps, sums);
-            edgecnn_conv2d_small_finish(s, sums, p->bias[c], scale, pixels, output + c);
-            weights += taps / 2;
-            scale += s->per_channel * edgecnn_small_words(s->pieces);
-        }
-        output += pixels * s->output_channels;
     }
 }
 

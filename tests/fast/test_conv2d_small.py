@@ -30,7 +30,7 @@ def extreme(name: str, weight: int, zero_point: int, output: tuple[float, int]) 
 
 EXTREMES = [
     extreme(f"weights-{weight}-zero-{zero}-scale-{i}", weight, zero, (scale, out))
-    for i, (scale, out) in enumerate([(0.2, -128), (0.3, 3), (40.0, 127), (0.002, 0)])
+    for i, (scale, out) in enumerate([(0.2, -128), (0.3, 3), (1.5, 127), (0.002, 0)])
     for weight, zero in ((127, -128), (-127, 127), (127, 0))
 ]
 
