@@ -18,9 +18,12 @@ PLANES = 4
 MAX_PLANES_BYTES = 4096
 #: Taps up to which blocks have two rows: beyond, their code is large.
 MAX_TAPS_OF_TWO_ROWS = 16
+MAX_UNROLLED_ROWS = 8
 #: Words of a row under a block's windows, and packed words of weights in local variables, at most.
 MAX_WINDOW_WORDS = 9
 MAX_LOCAL_WEIGHTS = 4
+#: Bytes of a filter in memory, beside its weights.
+FILTER_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class Planes:
 
     @property
     def block_rows(self) -> int:
-        return 2 if self.rows.kernel * self.columns.kernel <= MAX_TAPS_OF_TWO_ROWS else 1
+        """Output rows that are computed together: one for large windows."""
+        taps = self.rows.kernel * self.columns.kernel
+        unrolled = self.rows.kernel + self.rows.stride
+        return 2 if taps <= MAX_TAPS_OF_TWO_ROWS and unrolled <= MAX_UNROLLED_ROWS else 1
 
     def window_words(self, columns: int) -> int:
         """Words of a row under the windows of one or two columns."""
@@ -68,14 +74,15 @@ class Planes:
         return 4 * PLANES * self.words * self.input_rows(output_rows)
 
     def strip_rows(self) -> int:
-        """Output rows whose inputs are in the planes at a time: all, or equal even strips."""
-        total = self.rows.output
-        fitting = [n for n in range(1, total) if self.planes_bytes(n) <= MAX_PLANES_BYTES]
-        if self.planes_bytes(total) <= MAX_PLANES_BYTES or not fitting:
+        """Output rows whose inputs are in the planes at a time: all, or strips of the same size."""
+        total, step = self.rows.output, self.block_rows
+        if self.planes_bytes(total) <= MAX_PLANES_BYTES:
             return total
-        strips = -(-total // fitting[-1])
+        sizes = range(step, total, step)
+        most = max((n for n in sizes if self.planes_bytes(n) <= MAX_PLANES_BYTES), default=step)
+        strips = -(-total // most)
         rows = -(-total // strips)
-        return rows + 1 if rows % 2 and rows < fitting[-1] else rows
+        return min(rows + -rows % step, total)
 
     def fits(self) -> bool:
         """Whether windows are small enough, and the image is not all padding to them."""
@@ -142,15 +149,16 @@ class DepthwiseConv2DPlanar(FastKernel[DepthwiseConv2DParams]):
         if p.dilation != (1, 1) or not rescales_fast(largest_sums(weights, p.bias), p.shift):
             return None
         upright, transposed = orientations(p)
-        planes = min(upright, transposed, key=Planes.cost)
-        if not planes.fits():
+        fitting = [planes for planes in (upright, transposed) if planes.fits()]
+        if not fitting:
             return None
+        planes = min(fitting, key=Planes.cost)
         if planes is transposed:
             weights = weights.transpose(0, 2, 1)
         packed = pack(weights)
         table = channel_table(2 * p.bias, p.multiplier, p.shift)
         words = packed.shape[1] * packed.shape[2]
-        space = 8 * words if words > MAX_LOCAL_WEIGHTS else 0
+        space = FILTER_BYTES + 8 * words if words > MAX_LOCAL_WEIGHTS else 0
         return CLayer(
             kernel="depthwise_conv2d_planar",
             fields={

@@ -326,12 +326,48 @@ EDGECNN_SPECIALIZED void edgecnn_smuad_2x2(const uint32_t x[2], const uint32_t y
 
 #endif
 
+/* --- order --------------------------------------------------------------------------------- */
+
+/* In loops with more values than registers, compilers load ahead and delay sums, and then move
+ * values to the stack and back. These are done where they are written. */
+
+/* A word at an address that is a multiple of 4. */
+EDGECNN_SPECIALIZED uint32_t edgecnn_load_now(const void *from) {
+#if defined(__GNUC__)
+    typedef uint32_t __attribute__((may_alias)) word;
+    return *(const volatile word *)from;
+#else
+    return edgecnn_load(from);
+#endif
+}
+
+/* A sum that is complete before the next load. */
+EDGECNN_SPECIALIZED int32_t edgecnn_sum_now(int32_t sum) {
+#if defined(__GNUC__)
+    __asm__ volatile("" : "+r"(sum));
+#endif
+    return sum;
+}
+
+/* A pointer that walks through a loop, instead of being computed from an index each time. */
+EDGECNN_SPECIALIZED int8_t *edgecnn_pointer_now(int8_t *p) {
+#if defined(__GNUC__)
+    __asm__ volatile("" : "+r"(p));
+#endif
+    return p;
+}
+
 /* --- requantization in five instructions ------------------------------------------------------ */
 
 /* What a kernel needs to know of each output channel, in a table of [channels][3]: the bias, with
  * all that the kernel's sums leave out; the multiplier, from 2^30 up to below 2^31, or 0; and the
  * right shift less one, from 0 to 22. */
 enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
+
+/* What is added before the shift: half of its divisor, and the zero point. */
+EDGECNN_SPECIALIZED int32_t edgecnn_channel_offset(int32_t shift, int32_t zero_point) {
+    return edgecnn_shift_left(2 * zero_point + 1, shift);
+}
 
 /* edgecnn_requantize of a sum that has the bias in it and comes doubled; |sum| < 2^30.
  *
@@ -341,10 +377,10 @@ enum { EDGECNN_BIAS, EDGECNN_MULTIPLIER, EDGECNN_SHIFT, EDGECNN_CHANNEL_WORDS };
  * for h = 0, where taking one away changes nothing. Below zero the result is clamped where the
  * zero point is -128, so that the sign does not matter. Sums stay below 2^31, since |h| < 2^30
  * and |(2 zero_point + 1) 2^(r-1)| <= 2^30. */
-EDGECNN_SPECIALIZED int8_t edgecnn_requantize_doubled(int32_t doubled, int32_t multiplier,
-                                                      int32_t shift, int32_t zero_point,
-                                                      int32_t low, int32_t high) {
-    const int32_t offset = edgecnn_shift_left(2 * zero_point + 1, shift);
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_with_offset(int32_t doubled, int32_t multiplier,
+                                                          int32_t shift, int32_t offset,
+                                                          int32_t zero_point, int32_t low,
+                                                          int32_t high) {
     int32_t h = edgecnn_smmlar(doubled, multiplier, offset);
     if (zero_point != -128) {
         h += doubled >> 31;
@@ -359,27 +395,20 @@ EDGECNN_SPECIALIZED int8_t edgecnn_requantize_doubled(int32_t doubled, int32_t m
     return (int8_t)result;
 }
 
+/* The same where the offset is not at hand. */
+EDGECNN_SPECIALIZED int8_t edgecnn_requantize_doubled(int32_t doubled, int32_t multiplier,
+                                                      int32_t shift, int32_t zero_point,
+                                                      int32_t low, int32_t high) {
+    return edgecnn_requantize_with_offset(doubled, multiplier, shift,
+                                          edgecnn_channel_offset(shift, zero_point), zero_point,
+                                          low, high);
+}
+
 /* The same of a sum as it is. */
 EDGECNN_SPECIALIZED int8_t edgecnn_requantize_fast(int32_t sum, int32_t multiplier, int32_t shift,
                                                    int32_t zero_point, int32_t low, int32_t high) {
     return edgecnn_requantize_doubled(edgecnn_shift_left(sum, 1), multiplier, shift, zero_point,
                                       low, high);
-}
-
-/* The same of a doubled sum where the compiler does not know the zero point: its share,
- * (2 zero_point + 1) 2^shift, is computed once for many sums. */
-EDGECNN_SPECIALIZED int8_t edgecnn_requantize_offset(int32_t doubled, int32_t multiplier,
-                                                     int32_t shift, int32_t offset, int32_t low,
-                                                     int32_t high) {
-    const int32_t h = edgecnn_smmlar(doubled, multiplier, offset) + (doubled >> 31);
-    int32_t result = edgecnn_ssat8((h >> shift) >> 1);
-    if (low > -128) {
-        result = result < low ? low : result;
-    }
-    if (high < 127) {
-        result = result > high ? high : result;
-    }
-    return (int8_t)result;
 }
 
 #endif

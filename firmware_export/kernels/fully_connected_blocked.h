@@ -63,7 +63,7 @@ EDGECNN_SPECIALIZED void edgecnn_four_taps_of_six(edgecnn_six_sums *s, uint32_t 
     edgecnn_multiply_six(s, x, a, b, c, is_joint);
 }
 
-/* How sums become outputs, where all units share it; see edgecnn_requantize_offset. */
+/* How sums become outputs, where all units share it; see edgecnn_requantize_with_offset. */
 typedef struct {
     int32_t multiplier, shift, offset;
 } edgecnn_fully_connected_scale;
@@ -72,15 +72,16 @@ EDGECNN_SPECIALIZED edgecnn_fully_connected_scale
 edgecnn_fully_connected_scale_of(const edgecnn_fully_connected_blocked_params *p, int32_t unit) {
     const int32_t *scale = p->scales + 2 * unit;
     const edgecnn_fully_connected_scale result = {
-        scale[0], scale[1], edgecnn_shift_left(2 * p->output_zero_point + 1, scale[1])};
+        scale[0], scale[1], edgecnn_channel_offset(scale[1], p->output_zero_point)};
     return result;
 }
 
 EDGECNN_SPECIALIZED int8_t edgecnn_fully_connected_output(
     const edgecnn_fully_connected_blocked_shape *s, edgecnn_fully_connected_scale scale,
     int32_t doubled) {
-    return edgecnn_requantize_offset(doubled, scale.multiplier, scale.shift, scale.offset,
-                                     s->activation_min, s->activation_max);
+    enum { UNKNOWN = 0 }; /* so that the sum's sign counts, which it does not for -128 */
+    return edgecnn_requantize_with_offset(doubled, scale.multiplier, scale.shift, scale.offset,
+                                          UNKNOWN, s->activation_min, s->activation_max);
 }
 
 /* A pair of units; the second is left out where it only fills up the weights. */

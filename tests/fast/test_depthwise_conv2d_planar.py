@@ -56,9 +56,9 @@ EXTREME = [
 
 
 def random_planar(rng: Rng, name: str) -> Case:
-    """The windows that networks have, on larger images."""
+    """The windows that networks have, on images larger than those."""
     size = draw(rng, ((3, 3), (3, 3), (5, 5), (3, 1), (1, 3), (1, 7), (2, 2), (7, 7)))
-    image = (int(rng.integers(7, 20)), int(rng.integers(7, 20)), int(rng.integers(1, 10)))
+    image = (int(rng.integers(7, 14)), int(rng.integers(7, 14)), int(rng.integers(1, 8)))
     padding = tuple(int(n) for n in rng.integers(0, 3, 4))
     stride = draw(rng, ((1, 1), (1, 1), (2, 2), (2, 1), (1, 3)))
     return depthwise(
