@@ -32,8 +32,11 @@ from edgecnn.ops.transpose import TransposeAttributes
 from edgecnn.parity import random_feeds
 from edgecnn.simulator import run_int
 from firmware_export.c_writer import Provenance, check_name, comment_text, to_c
+from firmware_export.exporters import CLayer
+from firmware_export.fast_kernel import fast_kernels
 from firmware_export.memory.plan import ALIGNMENT
 from firmware_export.toolchain import STRICT_FLAGS, zig_compiler
+from tests.fast.kernel_table import M0PLUS, M4, every_kernel
 from tests.ops.case_table import Case, Constant, Value, build, write_c
 
 #: The named cases of every operator, from its own test module.
@@ -109,6 +112,27 @@ def test_there_are_cases_of_every_operator() -> None:
     assert {case.op for case in ALL_CASES} == exported
 
 
+def portable(graph: Graph) -> tuple[Graph, dict[str, CLayer]]:
+    """A graph as it is without a choice of kernels."""
+    return graph, {}
+
+
+#: Networks with their fast layers, by name.
+NETWORKS = {
+    "chain": lambda: portable(chain()),
+    "every case": lambda: portable(every_case()),
+    "every kernel with DSP instructions": lambda: every_kernel(every_case(), M4),
+    "every kernel without": lambda: every_kernel(every_case(), M0PLUS),
+}
+
+
+def test_there_are_cases_of_every_kernel() -> None:
+    networks = [make() for name, make in NETWORKS.items() if "kernel" in name]
+    assert {layer.kernel for _, chosen in networks for layer in chosen.values()} == set(
+        fast_kernels()
+    )
+
+
 def compilers() -> list[Any]:
     """gcc, clang and zig; those that are absent are skipped by name."""
     found = []
@@ -127,10 +151,10 @@ def compile_or_fail(command: Sequence[str], directory: Path) -> None:
 
 
 @pytest.mark.parametrize("compiler", compilers())
-@pytest.mark.parametrize("make", [chain, every_case], ids=lambda f: f.__name__)
-def test_compiles_without_a_warning(make: Any, compiler: list[str], tmp_path: Path) -> None:
-    graph = make()
-    write_c(graph, tmp_path)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_compiles_without_a_warning(network: str, compiler: list[str], tmp_path: Path) -> None:
+    graph, chosen = NETWORKS[network]()
+    write_c(graph, tmp_path, chosen)
     for source in (f"{graph.name}.c", f"{graph.name}_weights.c"):
         # -O2, since some warnings (uninitialized, array bounds) need the optimizer.
         compile_or_fail([*compiler, *STRICT_FLAGS, "-O2", "-c", source, "-o", "out.o"], tmp_path)
@@ -140,12 +164,13 @@ EXTRA_WARNINGS = ("-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wundef", "-
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
-def test_hides_no_narrowing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", NETWORKS)
+def test_hides_no_narrowing(network: str, tmp_path: Path) -> None:
     """Every conversion that can lose bits is written out."""
-    write_c(chain(), tmp_path)
-    compile_or_fail(
-        ["gcc", *STRICT_FLAGS, *EXTRA_WARNINGS, "-c", "chain.c", "-o", "out.o"], tmp_path
-    )
+    graph, chosen = NETWORKS[network]()
+    write_c(graph, tmp_path, chosen)
+    source = f"{graph.name}.c"
+    compile_or_fail(["gcc", *STRICT_FLAGS, *EXTRA_WARNINGS, "-c", source, "-o", "out.o"], tmp_path)
 
 
 def c_and_cpp() -> tuple[list[str], list[str]] | None:
@@ -232,11 +257,11 @@ SANITIZERS = "-fsanitize=address,undefined,float-divide-by-zero,float-cast-overf
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
-@pytest.mark.parametrize("make", [chain, every_case], ids=lambda f: f.__name__)
-def test_does_nothing_undefined(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", NETWORKS)
+def test_does_nothing_undefined(network: str, tmp_path: Path) -> None:
     """Under gcc's sanitizers the bytes are right and nothing is reported."""
-    graph = make()
-    write_c(graph, tmp_path)
+    graph, chosen = NETWORKS[network]()
+    write_c(graph, tmp_path, chosen)
     (tmp_path / "main.c").write_text(sanitized_main(graph))
     sources = ["main.c", f"{graph.name}.c", f"{graph.name}_weights.c"]
     flags = ["-std=gnu11", "-O1", "-g", SANITIZERS, "-fno-sanitize-recover=all"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgecnn import verify as invariants
-from edgecnn.ir import Array, Graph
+from edgecnn.ir import Array, Graph, Node, Tensor
 from edgecnn.parity import Artifact, Runner, random_feeds, verify
-from firmware_export.c_writer import to_c
 from firmware_export.device.build import COMPILERS, unavailable
 from firmware_export.device.cores import CORES, Core
 from firmware_export.device.profile import profile
@@ -18,7 +18,7 @@ from firmware_export.fast_kernel import candidates
 from firmware_export.runners import host_c, tflm
 from firmware_export.runners.cortex_m import CortexMRunner
 from firmware_export.tflite_writer import to_tflite
-from tests.ops.case_table import PROVENANCE, Case, build
+from tests.ops.case_table import Case, build, write_c
 
 M4, M0PLUS = CORES["cortex-m4"], CORES["cortex-m0plus"]
 
@@ -34,10 +34,25 @@ def taken(kernel: str, cases: Sequence[Case], core: Core = M4) -> list[Case]:
     return [case for case in cases if layer_of(kernel, case, core) is not None]
 
 
-def _write(graph: Graph, kernel: str, core: Core, directory: Path) -> None:
-    chosen = {n.output: candidates(n, graph, core)[kernel] for n in graph.nodes}
-    for file, text in to_c(graph, graph.name, PROVENANCE, chosen=chosen).files.items():
-        (directory / file).write_text(text)
+def every_kernel(graph: Graph, core: Core) -> tuple[Graph, dict[str, CLayer]]:
+    """Each node of a graph that fast kernels can compute, once for each of them; and its layers.
+
+    The inputs of the nodes become inputs of the graph.
+    """
+    tensors: dict[str, Tensor] = {}
+    nodes: list[Node] = []
+    layers: dict[str, CLayer] = {}
+    for node in graph.nodes:
+        for i, layer in enumerate(candidates(node, graph, core).values()):
+            (output,) = node.outputs
+            name = f"{output} by {i}"
+            tensors |= {n: replace(graph.tensors[n], name=n) for n in node.inputs if n}
+            tensors[name] = replace(graph.tensors[output], name=name)
+            nodes.append(replace(node, outputs=(name,)))
+            layers[name] = layer
+    inputs = dict.fromkeys(n for node in nodes for n in node.inputs if graph.is_activation(n))
+    outputs = tuple(node.output for node in nodes)
+    return Graph(graph.name, tuple(nodes), tensors, tuple(inputs), outputs), layers
 
 
 def check_kernel(
@@ -56,7 +71,8 @@ def check_kernel(
     """
     graph = build(cases)
     invariants.check(graph)
-    _write(graph, kernel, core, directory)
+    layers = {node.output: candidates(node, graph, core)[kernel] for node in graph.nodes}
+    write_c(graph, directory, layers)
     compilers = [name for name in COMPILERS if unavailable(name) is None]
     assert compilers
     runners: list[Runner] = [tflm.RUNNER, host_c.RUNNER]

@@ -20,6 +20,7 @@ from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Shape,
 from edgecnn.operators import operator
 from edgecnn.parity import Artifact, ParityReport, Runner, random_feeds, verify
 from firmware_export.c_writer import Provenance, to_c
+from firmware_export.exporters import CLayer
 from firmware_export.runners import host_c, litert, numpy_simulator, tflite_runtime, tflm
 from firmware_export.tflite_writer import to_tflite
 
@@ -125,9 +126,9 @@ def random_cases(make: Callable[[Rng, str], Case], count: int, seed: int) -> lis
     raise AssertionError(f"only {len(cases)} of {2 * count} random cases are supported")
 
 
-def write_c(graph: Graph, directory: Path) -> None:
-    """Write a graph's C files into a folder."""
-    for file, text in to_c(graph, graph.name, PROVENANCE).files.items():
+def write_c(graph: Graph, directory: Path, chosen: Mapping[str, CLayer] | None = None) -> None:
+    """Write a graph's C files into a folder, with some fast layers."""
+    for file, text in to_c(graph, graph.name, PROVENANCE, chosen=chosen).files.items():
         (directory / file).write_text(text)
 
 
