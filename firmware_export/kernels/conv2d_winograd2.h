@@ -13,8 +13,7 @@ typedef edgecnn_winograd_shape edgecnn_conv2d_winograd2_shape;
 typedef edgecnn_winograd_params edgecnn_conv2d_winograd2_params;
 
 enum {
-    EDGECNN_WINOGRAD2_OUTPUTS = 2, /* of a side of a tile */
-    EDGECNN_WINOGRAD2_SIDE = 4,
+    EDGECNN_WINOGRAD2_SIDE = 4, /* of a tile */
     EDGECNN_WINOGRAD2_POSITIONS = 16,
     EDGECNN_WINOGRAD2_ROW = 4 * 4 * EDGECNN_SUMS, /* bytes of the sums of a row of positions */
     EDGECNN_WINOGRAD2_HALF = 16 * 4 /* bytes of a tile of half the channels of a word */
@@ -92,14 +91,14 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_tile(const edgecnn_winograd_shape *s,
     const int32_t depth = (s->input_channels + 3) / 4 * 4;
     const int32_t is_direct = depth == s->input_channels && top >= 0 && left >= 0 &&
                               top + 4 <= s->input_height && left + 4 <= s->input_width;
-    const int8_t *from = input + (top * s->input_width + left) * depth;
-    if (!is_direct) {
+    if (is_direct) {
+        edgecnn_winograd2_words(input + (top * s->input_width + left) * depth,
+                                s->input_width * depth, depth, scratch, to);
+    } else {
         int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD2_HALF;
         edgecnn_winograd_gather(s, input, top, left, EDGECNN_WINOGRAD2_SIDE, depth, tile);
-        from = tile;
+        edgecnn_winograd2_words(tile, 4 * depth, depth, scratch, to);
     }
-    edgecnn_winograd2_words(from, is_direct ? s->input_width * depth : 4 * depth, depth, scratch,
-                            to);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -122,9 +121,13 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_finish(const edgecnn_winograd_shape *
         bottom[i] = m[1] - m[2] + m[3];
         sums += 4 * EDGECNN_SUMS;
     }
-    const uint32_t y[2][2] = {{top[0] + top[1] + top[2], top[1] - top[2] + top[3]},
-                              {bottom[0] + bottom[1] + bottom[2], bottom[1] - bottom[2] + bottom[3]}};
+    const uint32_t y[2][2] = {
+        {top[0] + top[1] + top[2], top[1] - top[2] + top[3]},
+        {bottom[0] + bottom[1] + bottom[2], bottom[1] - bottom[2] + bottom[3]},
+    };
+#pragma GCC unroll 2
     for (int32_t i = 0; i < 2; ++i) {
+#pragma GCC unroll 2
         for (int32_t j = 0; j < 2; ++j) {
             if (i < rows && j < columns) {
                 const int32_t doubled = edgecnn_wrapping_add(bias, (int32_t)y[i][j] >> 1);

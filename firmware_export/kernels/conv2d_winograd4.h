@@ -21,8 +21,7 @@ typedef edgecnn_winograd_params edgecnn_conv2d_winograd4_params;
 
 enum {
     EDGECNN_WINOGRAD4_OFFSET = 12800,
-    EDGECNN_WINOGRAD4_OUTPUTS = 4, /* of a side of a tile */
-    EDGECNN_WINOGRAD4_SIDE = 6,
+    EDGECNN_WINOGRAD4_SIDE = 6, /* of a tile */
     EDGECNN_WINOGRAD4_POSITIONS = 36,
     EDGECNN_WINOGRAD4_ROW = 6 * 4 * EDGECNN_SUMS, /* bytes of the sums of a row of positions */
     EDGECNN_WINOGRAD4_HALF = 36 * 4, /* bytes of a tile of half the channels of a word */
@@ -118,13 +117,14 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_tile(const edgecnn_winograd_shape *s,
     const int32_t depth = (s->input_channels + 3) / 4 * 4;
     const int32_t is_direct = depth == s->input_channels && top >= 0 && left >= 0 &&
                               top + 6 <= s->input_height && left + 6 <= s->input_width;
-    const int8_t *from = input + (top * s->input_width + left) * depth;
-    if (!is_direct) {
+    if (is_direct) {
+        edgecnn_winograd4_words(input + (top * s->input_width + left) * depth,
+                                s->input_width * depth, depth, scratch, to);
+    } else {
         int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD4_HALF;
         edgecnn_winograd_gather(s, input, top, left, EDGECNN_WINOGRAD4_SIDE, depth, tile);
-        from = tile;
+        edgecnn_winograd4_words(tile, 6 * depth, depth, scratch, to);
     }
-    edgecnn_winograd4_words(from, is_direct ? s->input_width * depth : 6 * depth, depth, scratch, to);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */

@@ -170,6 +170,8 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_small_row(const edgecnn_conv2d_winogra
         y[2] += (uint32_t)corner[0];
         y[3] += (uint32_t)corner[1];
     }
+    const edgecnn_small_range range = {s->pieces, s->output_zero_point != -128, s->activation_min,
+                                       s->activation_max};
 #pragma GCC unroll 1
     for (int32_t i = 0; i < columns; ++i) {
         *output = edgecnn_small_requantize(bias + ((int32_t)y[i] >> 6), scale, range);
@@ -184,7 +186,6 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_small_outputs(
     const int32_t across = (s->output_width + 3) / 4;
     const int32_t count = across * ((s->output_height + 3) / 4);
     edgecnn_winograd4_sum_columns(sums, 6 * 4 * EDGECNN_WINOGRAD_SMALL_SUMS);
-#pragma GCC unroll 1
     for (int32_t i = 0; i < 2 && tile < count; ++i, ++tile) {
         const int32_t y = tile / across * 4, x = tile % across * 4;
         const int32_t rows = edgecnn_winograd4_outputs(y, s->output_height);
@@ -225,7 +226,6 @@ edgecnn_conv2d_winograd4_small(const edgecnn_conv2d_winograd4_small_shape *s,
     int8_t *const sums = scratch + EDGECNN_WINOGRAD4_POSITIONS * pairs * EDGECNN_TILE_STEP;
 #pragma GCC unroll 1
     for (int32_t tile = 0; tile < count; tile += 2) {
-#pragma GCC unroll 1
         for (int32_t i = 0; i < 2 && tile + i < count; ++i) {
             const int32_t top = (tile + i) / across * 4, left = (tile + i) % across * 4;
             edgecnn_winograd4_tile(&image, input, top - s->pad_top, left - s->pad_left, sums,

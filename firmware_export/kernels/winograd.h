@@ -11,7 +11,7 @@
 enum { EDGECNN_FILTERS = 4, EDGECNN_SUMS = 8, EDGECNN_TILE_STEP = 8 };
 
 typedef struct {
-    const int32_t *weights; /* [filters / 4][positions][pairs of channels][4], pairs of int16 */
+    const int32_t *weights;  /* [filters / 4][positions][pairs of channels][4], pairs of int16 */
     const int32_t *channels; /* a line for each filter, filled up to fours */
 } edgecnn_winograd_params;
 
@@ -26,7 +26,7 @@ typedef struct {
     int32_t activation_min, activation_max;
 } edgecnn_winograd_shape;
 
-/* --- words at addresses that are multiples of 4, as tensors and scratch are --------------------- */
+/* --- words at addresses that are multiples of 4, as tensors and scratch are ------------------- */
 
 /* Some cores have instructions for no others. Where there is a choice compilers had better not know
  * it: of several words they make LDRD and STM, which take longer, and registers in some order. */
@@ -44,7 +44,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_store(void *to, uint32_t word) {
     edgecnn_store(EDGECNN_ALIGNED(to), word);
 }
 
-/* --- tiles at the border, or with channels that do not fill words -------------------------------- */
+/* --- tiles at the border, or with channels that do not fill words ----------------------------- */
 
 EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_fill(int32_t value, int32_t bytes, int8_t *to) {
     const uint32_t word = ((uint32_t)value & 0xFFu) * 0x01010101u;
@@ -116,7 +116,7 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_winograd_odd(uint32_t bytes) {
 
 /* --- products --------------------------------------------------------------------------------- */
 
-/* The next pair of channels, and the first one; sums are of [4 filters][2 tiles] and wrap around. */
+/* The next pair of channels, and the first one; sums, [4 filters][2 tiles], wrap around. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_pair(const int8_t **u, const int8_t **v,
                                                int32_t sums[EDGECNN_SUMS]) {
     uint32_t inputs[2], weights[2];
@@ -140,7 +140,8 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_two_pairs(const int8_t **u, const int8
     edgecnn_winograd_pair(u, v, sums);
 }
 
-EDGECNN_SPECIALIZED void edgecnn_winograd_store_sums(const int32_t sums[EDGECNN_SUMS], int8_t *to) {
+EDGECNN_SPECIALIZED void edgecnn_winograd_store_sums(const int32_t sums[EDGECNN_SUMS],
+                                                     int8_t *to) {
 #pragma GCC unroll 8
     for (int32_t i = 0; i < EDGECNN_SUMS; ++i) {
         edgecnn_winograd_store(to + 4 * i, (uint32_t)sums[i]);
@@ -179,7 +180,7 @@ EDGECNN_FUNCTION void edgecnn_winograd_products_n(const int8_t *u, const int8_t 
                                                   int8_t *sums, const int8_t *end) {
     for (; sums != end; sums += 4 * EDGECNN_SUMS) {
         int32_t s[EDGECNN_SUMS] = {0, 0, 0, 0, 0, 0, 0, 0};
-        volatile int32_t left = pairs; /* in memory: compilers spill sums to have it in a register */
+        volatile int32_t left = pairs; /* in memory: else compilers spill sums instead */
         while (left >= 8) {
             edgecnn_winograd_two_pairs(&u, &v, s);
             edgecnn_winograd_two_pairs(&u, &v, s);
