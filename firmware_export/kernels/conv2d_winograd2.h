@@ -96,7 +96,9 @@ EDGECNN_SPECIALIZED void edgecnn_winograd2_tile(const edgecnn_winograd_shape *s,
                                 s->input_width * depth, depth, scratch, to);
     } else {
         int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD2_HALF;
-        edgecnn_winograd_gather(s, input, top, left, EDGECNN_WINOGRAD2_SIDE, depth, tile);
+        const edgecnn_winograd_shape *shape = s;
+        EDGECNN_OPAQUE(shape); /* no copy of the function for each shape */
+        edgecnn_winograd_gather(shape, input, top, left, EDGECNN_WINOGRAD2_SIDE, tile);
         edgecnn_winograd2_words(tile, 4 * depth, depth, scratch, to);
     }
 }

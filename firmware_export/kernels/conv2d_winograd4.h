@@ -122,7 +122,9 @@ EDGECNN_SPECIALIZED void edgecnn_winograd4_tile(const edgecnn_winograd_shape *s,
                                 s->input_width * depth, depth, scratch, to);
     } else {
         int8_t *const tile = scratch + 2 * EDGECNN_WINOGRAD4_HALF;
-        edgecnn_winograd_gather(s, input, top, left, EDGECNN_WINOGRAD4_SIDE, depth, tile);
+        const edgecnn_winograd_shape *shape = s;
+        EDGECNN_OPAQUE(shape); /* no copy of the function for each shape */
+        edgecnn_winograd_gather(shape, input, top, left, EDGECNN_WINOGRAD4_SIDE, tile);
         edgecnn_winograd4_words(tile, 6 * depth, depth, scratch, to);
     }
 }

@@ -82,7 +82,8 @@ EDGECNN_SPECIALIZED int8_t *edgecnn_winograd_copy(const int8_t *from, int32_t pi
  * channels. */
 EDGECNN_FUNCTION void edgecnn_winograd_gather(const edgecnn_winograd_shape *s,
                                               const int8_t *input, int32_t top, int32_t left,
-                                              int32_t side, int32_t depth, int8_t *to) {
+                                              int32_t side, int8_t *to) {
+    const int32_t depth = (s->input_channels + 3) / 4 * 4;
     const int32_t begin = edgecnn_clamp(-left, 0, side);
     const int32_t end = edgecnn_clamp(s->input_width - left, begin, side);
     for (int32_t y = top; y < top + side; ++y) {
