@@ -2,7 +2,7 @@
 #ifndef EDGECNN_AVERAGE_POOL2D_WORDS_H
 #define EDGECNN_AVERAGE_POOL2D_WORDS_H
 
-#include "edgecnn_dsp.h"
+#include "edgecnn_channel_sums.h"
 #include "edgecnn_window.h"
 
 /* Windows have up to 255 values, so that sums fit int16. */
@@ -47,28 +47,17 @@ EDGECNN_SPECIALIZED void edgecnn_means_of_words(const edgecnn_average_pool2d_wor
                                                 const edgecnn_pool_params *p, edgecnn_window w,
                                                 int32_t reciprocal, const int8_t *corner,
                                                 int32_t words, int8_t *output) {
-    uint32_t even[2] = {0, 0}, odd[2] = {0, 0};
+    edgecnn_channel_sums sums = {{0, 0}, {0, 0}};
     for (int32_t y = w.y_end - w.y_begin; y > 0; --y) {
-        const int8_t *x = corner;
-#pragma GCC unroll 4
-        for (int32_t n = w.x_end - w.x_begin; n > 0; --n) {
-            uint32_t word[2] = {edgecnn_load(x), words == 2 ? edgecnn_load(x + 4) : 0};
-            EDGECNN_SETTLE_2(word[0], word[1]);
-#pragma GCC unroll 2
-            for (int32_t i = 0; i < words; ++i) {
-                even[i] = edgecnn_sxtab16(even[i], word[i]);
-                odd[i] = edgecnn_sxtab16_ror8(odd[i], word[i]);
-            }
-            x += p->channels;
-        }
+        edgecnn_add_pixels(&sums, corner, p->channels, w.x_end - w.x_begin, words);
         corner += p->input_width * p->channels;
     }
 #pragma GCC unroll 2
     for (int32_t i = 0; i < words; ++i) {
-        output[4 * i] = edgecnn_mean_of_low(s, reciprocal, even[i]);
-        output[4 * i + 1] = edgecnn_mean_of_low(s, reciprocal, odd[i]);
-        output[4 * i + 2] = edgecnn_mean_of_high(s, reciprocal, even[i]);
-        output[4 * i + 3] = edgecnn_mean_of_high(s, reciprocal, odd[i]);
+        output[4 * i] = edgecnn_mean_of_low(s, reciprocal, sums.even[i]);
+        output[4 * i + 1] = edgecnn_mean_of_low(s, reciprocal, sums.odd[i]);
+        output[4 * i + 2] = edgecnn_mean_of_high(s, reciprocal, sums.even[i]);
+        output[4 * i + 3] = edgecnn_mean_of_high(s, reciprocal, sums.odd[i]);
     }
 }
 
