@@ -36,33 +36,24 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_small_join(int32_t low, int32_t high) {
 
 #if EDGECNN_THUMB1
 
-/* Two taps: weights at r1, columns at r0; sums of s in r12 and lr, high sums in r6 and r7.
- * ASR leaves bit 15, the sign of the low half, in the carry, with which ADCS rounds. */
-#define EDGECNN_SMALL_TAPS(offset)                                                                 \
-    "ldrh r3, [r1, #" #offset "]\n"                                                                \
+/* 16 taps a turn, two at a time, until the end of the weights, which is in memory: weights at r1,
+ * columns at r0; sums of s in r12 and lr, high sums in r6 and r7. ASR leaves bit 15, the sign of
+ * the low half, in the carry, with which ADCS rounds. */
+#define EDGECNN_SMALL_PAIR(all, high)                                                              \
+    "ldmia r0!, {r4, r5}\n"                                                                        \
+    "muls r4, r2, r4\n"                                                                            \
+    "muls r5, r3, r5\n"                                                                            \
+    "adds r4, r4, r5\n"                                                                            \
+    "add " #all ", r4\n"                                                                           \
+    "asrs r4, r4, #16\n"                                                                           \
+    "adcs " #high ", r4\n"
+#define EDGECNN_SMALL_TURN(end)                                                                    \
+    "2:\n"                                                                                         \
+    ".irp offset, 0, 2, 4, 6, 8, 10, 12, 14\n"                                                     \
+    "ldrh r3, [r1, #\\offset]\n"                                                                   \
     "sxtb r2, r3\n"                                                                                \
     "lsls r3, r3, #16\n"                                                                           \
-    "asrs r3, r3, #24\n"                                                                           \
-    "ldmia r0!, {r4, r5}\n"                                                                        \
-    "muls r4, r2, r4\n"                                                                            \
-    "muls r5, r3, r5\n"                                                                            \
-    "adds r4, r4, r5\n"                                                                            \
-    "add r12, r4\n"                                                                                \
-    "asrs r4, r4, #16\n"                                                                           \
-    "adcs r6, r4\n"                                                                                \
-    "ldmia r0!, {r4, r5}\n"                                                                        \
-    "muls r4, r2, r4\n"                                                                            \
-    "muls r5, r3, r5\n"                                                                            \
-    "adds r4, r4, r5\n"                                                                            \
-    "add lr, r4\n"                                                                                 \
-    "asrs r4, r4, #16\n"                                                                           \
-    "adcs r7, r4\n"
-
-/* 16 taps a turn, until the end of the weights, which is in memory. */
-#define EDGECNN_SMALL_TURN(end)                                                                    \
-    "2:\n" EDGECNN_SMALL_TAPS(0) EDGECNN_SMALL_TAPS(2) EDGECNN_SMALL_TAPS(4)                       \
-        EDGECNN_SMALL_TAPS(6) EDGECNN_SMALL_TAPS(8) EDGECNN_SMALL_TAPS(10)                         \
-        EDGECNN_SMALL_TAPS(12) EDGECNN_SMALL_TAPS(14) /* */                                        \
+    "asrs r3, r3, #24\n" EDGECNN_SMALL_PAIR(r12, r6) EDGECNN_SMALL_PAIR(lr, r7) ".endr\n"          \
     "adds r1, #16\n"                                                                               \
     "ldr r3, " end "\n"                                                                            \
     "cmp r1, r3\n"                                                                                 \
@@ -358,10 +349,6 @@ typedef struct {
 
 #if EDGECNN_THUMB1
 
-#define EDGECNN_SMALL_PIXEL(sum, sign)                                                             \
-    "ldr r4, [sp, #" #sum "]\n" EDGECNN_SMALL_REQUANTIZE(sign) "strb r5, [r0]\n"                   \
-                                                               "adds r0, r0, r1\n"
-
 #define EDGECNN_SMALL_FILTERS(sign)                                                                \
     ".syntax unified\n"                                                                            \
     "push {r4-r7, lr}\n"                                                                           \
@@ -372,7 +359,7 @@ typedef struct {
     "ldmia r7!, {r0-r4}\n"                                                                         \
     "adds r2, r1, r2\n"                                                                            \
     "str r2, [sp, #4]\n"                                                                           \
-    "subs r1, r1, r4\n"                                                                           \
+    "subs r1, r1, r4\n"                                                                            \
     "movs r6, #0\n"                                                                                \
     "movs r7, #0\n"                                                                                \
     "mov r12, r6\n"                                                                                \
@@ -400,8 +387,12 @@ typedef struct {
     "ldr r1, [r7, #36]\n"                                                                          \
     "ldr r4, [r2]\n"                                                                               \
     "mov lr, r4\n"                                                                                 \
-    "ldr r3, [r2, #4]\n" EDGECNN_SMALL_PIXEL(8, sign) EDGECNN_SMALL_PIXEL(12, sign)                \
-        EDGECNN_SMALL_PIXEL(16, sign) EDGECNN_SMALL_PIXEL(20, sign) /* */                          \
+    "ldr r3, [r2, #4]\n"                                                                           \
+    ".irp sum, 8, 12, 16, 20\n"                                                                    \
+    "ldr r4, [sp, #\\sum]\n" EDGECNN_SMALL_REQUANTIZE(sign)                                        \
+    "strb r5, [r0]\n"                                                                              \
+    "adds r0, r0, r1\n"                                                                            \
+    ".endr\n"                                                                                      \
     "ldr r0, [r7, #32]\n"                                                                          \
     "ldr r1, [r7, #40]\n"                                                                          \
     "cmp r0, r1\n"                                                                                 \
