@@ -32,6 +32,7 @@ EDGECNN_SPECIALIZED int32_t edgecnn_conv2d_small_run(const int8_t *a, const int8
         *edgecnn_small_word(columns, tap++) = edgecnn_small_join(*a++, *b++);
     }
     uint32_t *to = edgecnn_small_word(columns, tap);
+#pragma GCC unroll 2
     for (int32_t i = (end - tap) / 2; i > 0; --i) {
         to[0] = edgecnn_small_join(a[0], b[0]);
         to[1] = edgecnn_small_join(a[1], b[1]);
