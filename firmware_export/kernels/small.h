@@ -118,13 +118,14 @@ EDGECNN_FUNCTION void edgecnn_small_products(const uint32_t *columns, const int1
     uint32_t all0 = 0, all1 = 0;
     int32_t high0 = 0, high1 = 0;
     const int16_t *const end = weights + taps / 2;
-    do {
+#pragma GCC unroll 4
+    while (weights != end) {
         const int32_t both = *weights++;
         const int32_t even = (int8_t)(both & 0xFF), odd = both >> 8;
         edgecnn_small_taps(columns, even, odd, &all0, &high0);
         edgecnn_small_taps(columns + 2, even, odd, &all1, &high1);
         columns += 4;
-    } while (weights != end);
+    }
     sums[0] = (int32_t)(all0 - ((uint32_t)high0 << 16));
     sums[1] = high0;
     sums[2] = (int32_t)(all1 - ((uint32_t)high1 << 16));
