@@ -255,7 +255,8 @@ class _Writer:
         if layer.joins_inputs:
             arguments = ["(const int8_t *const[]){" + ", ".join(arguments) + "}"]
         if layer.takes_scratch or layer.scratch_bytes:
-            arguments.append(f"memory + {self.plan.offsets[scratch_name(step)]}")
+            offset = self.plan.offsets[scratch_name(step)] if layer.scratch_bytes else 0
+            arguments.append(f"memory + {offset}")
         outputs = [self._pointer(name) for name in node.outputs]
         if layer.joins_outputs:
             outputs = ["(int8_t *const[]){" + ", ".join(outputs) + "}"]

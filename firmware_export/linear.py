@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, INT32_MAX
+from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, INT32_MAX, round_half_even
 from edgecnn.ir import Array
 
 BYTES = np.arange(INT8_MIN, INT8_MAX + 1)
@@ -49,7 +49,7 @@ def _factors(
     Only pairs of inputs matter whose real output is so near to where it changes that some
     factors of the grid reach it.
     """
-    near = np.abs(real + 0.5 - np.round(real + 0.5)) < 512 * _STEPS_EACH_WAY * step
+    near = np.abs(real + 0.5 - round_half_even(real + 0.5)) < 512 * _STEPS_EACH_WAY * step
     near &= (real > outputs.min() - 2) & (real < outputs.max() + 2)
     rows, columns = np.nonzero(near)
     out = outputs[near]
@@ -66,7 +66,7 @@ def _factors(
             i = int(rooms.argmax())
             if rooms[i] > room:
                 best, room = (first, seconds[i]), rooms[i]
-    return round(float(best[0])), round(float(best[1]))
+    return int(round_half_even(best[0])), int(round_half_even(best[1]))
 
 
 def _with_offset(outputs: Array, factors: tuple[int, int], shift: int) -> Line | None:

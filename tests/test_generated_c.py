@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from firmware_export.fast_kernel import fast_kernels
 from firmware_export.memory.plan import ALIGNMENT
 from firmware_export.toolchain import STRICT_FLAGS, zig_compiler
 from tests.fast.kernel_table import M0PLUS, M4, every_kernel
+from tests.fast.test_add_linear import ordinary_add
+from tests.fast.test_sub_linear import ordinary_sub
 from tests.ops.case_table import Case, Constant, Value, build, write_c
 
 #: The named cases of every operator, from its own test module.
@@ -47,13 +50,14 @@ ALL_CASES: list[Case] = [
 ]
 
 
+def numbered(cases: Sequence[Case]) -> list[Case]:
+    """Cases of several tables under names of their own."""
+    return [replace(case, name=f"{i}-{case.op}-{case.name}") for i, case in enumerate(cases)]
+
+
 def every_case() -> Graph:
     """The named cases of all operators, side by side."""
-    numbered = [
-        Case(f"{i}-{case.op}-{case.name}", case.op, case.inputs, case.attributes, case.output)
-        for i, case in enumerate(ALL_CASES)
-    ]
-    return build(numbered, "every")
+    return build(numbered(ALL_CASES), "every")
 
 
 def chain() -> Graph:
@@ -117,12 +121,20 @@ def portable(graph: Graph) -> tuple[Graph, dict[str, CLayer]]:
     return graph, {}
 
 
+def every_fast_case() -> Graph:
+    """Every case, and sums and differences whose outputs are seldom exactly halfway."""
+    rng = np.random.default_rng(0)
+    ordinary = [ordinary_add(rng, f"add-{i}") for i in range(4)]
+    ordinary += [ordinary_sub(rng, f"sub-{i}") for i in range(4)]
+    return build([*numbered(ALL_CASES), *ordinary], "every")
+
+
 #: Networks with their fast layers, by name.
 NETWORKS = {
     "chain": lambda: portable(chain()),
     "every case": lambda: portable(every_case()),
-    "every kernel with DSP instructions": lambda: every_kernel(every_case(), M4),
-    "every kernel without": lambda: every_kernel(every_case(), M0PLUS),
+    "every kernel with DSP instructions": lambda: every_kernel(every_fast_case(), M4),
+    "every kernel without": lambda: every_kernel(every_fast_case(), M0PLUS),
 }
 
 

@@ -154,8 +154,6 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_small_row(const edgecnn_conv2d_winogra
                                                     const int8_t *sums, int32_t bias,
                                                     const int32_t *scale, const int32_t *corner,
                                                     int32_t columns, int8_t *output) {
-    const edgecnn_small_range range = {s->pieces, s->output_zero_point != -128, s->activation_min,
-                                       s->activation_max};
     uint32_t m[6], y[4];
 #pragma GCC unroll 6
     for (int32_t i = 0; i < 6; ++i) {
