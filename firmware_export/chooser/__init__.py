@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecnn.ir import INT8, INT32, Graph
 from firmware_export.boards import largest_span
-from firmware_export.chooser.selection import Budget, Selection, select
+from firmware_export.chooser.selection import Budget, Selection, select, with_margin
 from firmware_export.chooser.trials import Trials, groups, linked_bytes, measured
 from firmware_export.device.build import default_compiler
 from firmware_export.device.cores import Core
@@ -107,7 +107,8 @@ def _fitting(
     for _ in range(_ATTEMPTS):
         if budget.flash is None or selection.flash_bytes + _NEAR_BYTES < budget.flash:
             break
-        excess = linked_bytes(graph, selection.layers, core, compiler) - budget.flash
+        code, weights = linked_bytes(graph, selection.layers, core, compiler)
+        excess = weights + with_margin(code) - budget.flash
         if excess <= 0:
             break
         saved += excess

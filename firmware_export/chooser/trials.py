@@ -182,10 +182,13 @@ def _code_bytes(program: Program, layer: CLayer, step: int) -> int:
     return sum(s.size for s in program.symbols.values() if s.name.split(".")[0] == name)
 
 
-def linked_bytes(graph: Graph, layers: Mapping[str, CLayer], core: Core, compiler: str) -> int:
-    """Bytes of code and weights of a whole network with some fast layers."""
+def linked_bytes(
+    graph: Graph, layers: Mapping[str, CLayer], core: Core, compiler: str
+) -> tuple[int, int]:
+    """Bytes of code, and of weights, of a whole network with some fast layers."""
+    weights = to_c(graph, _NAME, Provenance("", "", ""), chosen=layers).weight_bytes
     with generated(graph, chosen=layers) as artifact:
-        return flash_bytes(build(artifact, core, compiler=compiler))
+        return flash_bytes(build(artifact, core, compiler=compiler)) - weights, weights
 
 
 # --- the cache --------------------------------------------------------------------------------
