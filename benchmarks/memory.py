@@ -21,8 +21,11 @@ import sys
 from pathlib import Path
 
 from edgecnn.loading import load_path
+from edgecnn.passes.remove_channels import remove_channels
 from firmware_export.c_writer import Provenance, to_c
+from firmware_export.chooser import choose_kernels
 from firmware_export.code_size import code_size
+from firmware_export.device.target import choose
 from firmware_export.scratch import generated
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -62,9 +65,11 @@ def tflm_bytes(model: Path) -> tuple[int, int]:
 
 def measure(model: Path) -> dict[str, int | str]:
     """One row of the table."""
-    graph = load_path(model)
-    network = to_c(graph, "network", Provenance("", "", ""))
-    with generated(graph) as artifact:
+    graph = remove_channels(load_path(model)).graph
+    target = choose(CORE, None)
+    chosen = choose_kernels(graph, target, "balanced").selection.layers
+    network = to_c(graph, "network", Provenance("", "", ""), chosen=chosen)
+    with generated(graph, chosen=chosen) as artifact:
         assert artifact.c_directory is not None
         code = code_size(artifact.c_directory, artifact.name, network, CORE)
     head, tail = tflm_bytes(model)

@@ -3,7 +3,7 @@
 #ifndef EDGECNN_CONV2D_SMALL_H
 #define EDGECNN_CONV2D_SMALL_H
 
-#include "edgecnn_small.h"
+#include "edgecnn_small_pixels.h"
 
 typedef struct {
     const int16_t *weights;  /* [filters][pairs of taps], the first tap in the low byte */

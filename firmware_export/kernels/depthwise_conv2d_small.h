@@ -3,7 +3,7 @@
 #ifndef EDGECNN_DEPTHWISE_CONV2D_SMALL_H
 #define EDGECNN_DEPTHWISE_CONV2D_SMALL_H
 
-#include "edgecnn_small.h"
+#include "edgecnn_small_windows.h"
 
 typedef struct {
     const int8_t *weights; /* [input_channels * depth_multiplier][kernel_width][kernel_height] */

@@ -2,7 +2,7 @@
 #ifndef EDGECNN_FULLY_CONNECTED_SMALL_H
 #define EDGECNN_FULLY_CONNECTED_SMALL_H
 
-#include "edgecnn_small.h"
+#include "edgecnn_small_rows.h"
 
 typedef struct {
     const int32_t *weights;  /* [units / 4][depth, filled up to fours]: see edgecnn_small.h */
