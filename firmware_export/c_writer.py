@@ -161,6 +161,15 @@ def instance_name(network: str, layer: CLayer, step: int) -> str:
     return f"{network}_{layer.kernel}" if layer.is_shared else f"{network}_kernel_{step}"
 
 
+def fused_steps(graph: Graph, chosen: Mapping[str, CLayer]) -> dict[int, int]:
+    """The places of the nodes that are computed inside a later one, and that one's."""
+    places = {node.output: step for step, node in enumerate(graph.nodes)}
+    fused = {
+        places[inner]: places[output] for output, layer in chosen.items() for inner in layer.inside
+    }
+    return dict(sorted(fused.items()))
+
+
 class _Writer:
     """Collects the arrays, calls and ports of one network."""
 
@@ -170,9 +179,13 @@ class _Writer:
         self.arrays: list[_NamedArray] = []
         self.instances: dict[tuple[str, str], _Instance] = {}
         self._array_names: dict[tuple[str, bytes], str] = {}
-        self.layers = tuple(chosen.get(node.output) or self._layer(node) for node in graph.nodes)
+        self.fused = fused_steps(graph, chosen)
+        self.layers = tuple(
+            None if step in self.fused else chosen.get(node.output) or self._layer(node)
+            for step, node in enumerate(graph.nodes)
+        )
         scratch = {s: layer.scratch_bytes for s, layer in enumerate(self.layers) if layer}
-        self.plan = plan(buffers(graph, scratch))
+        self.plan = plan(buffers(graph, scratch, self.fused))
         checker.check(self.plan)
         self.owner = storage(graph)
         self.index = {tensor: i for i, tensor in enumerate(graph.activations())}
@@ -192,11 +205,21 @@ class _Writer:
         return [
             self._call(step, node, layer)
             for step, (node, layer) in enumerate(zip(self.graph.nodes, self.layers, strict=True))
+            if step not in self.fused
         ]
+
+    def _members(self, step: int) -> list[Node]:
+        """The nodes that the call of a layer computes; its own is the last."""
+        nodes = self.graph.nodes
+        return [*(nodes[s] for s, at in self.fused.items() if at == step), nodes[step]]
+
+    def _title(self, step: int) -> str:
+        """What a layer computes, for comments."""
+        return ", ".join(f"{node.op} {node.output}" for node in self._members(step))
 
     def _call(self, step: int, node: Node, layer: CLayer | None) -> _Call:
         output = self.graph.tensors[node.output]
-        comment = comment_text(f"{node.op} {node.output} {list(output.shape)}")
+        comment = comment_text(f"{self._title(step)} {list(output.shape)}")
         traces = [
             (self.index[name], self.offset(name), self.graph.tensors[name].nbytes)
             for name in node.outputs
@@ -246,7 +269,10 @@ class _Writer:
     def _arguments(self, step: int, node: Node, layer: CLayer) -> list[str]:
         """What the kernel is called with after its parameters: inputs, scratch, outputs."""
         arguments = []
-        for position, name in enumerate(node.inputs):
+        members = self._members(step)
+        between = {name for inner in members[:-1] for name in inner.outputs}
+        inputs = [n for member in members for n in member.inputs if n not in between]
+        for position, name in enumerate(inputs):
             if position in layer.constants:
                 array = layer.constants[position]
                 arguments.append(self._array(step, node, f"operand{position}", array))
@@ -283,7 +309,7 @@ class _Writer:
             name = f"{self.name}_{step}_{field}"
             shape = " x ".join(map(str, data.shape))
             comment = comment_text(
-                f"layer {step}, {node.op} {node.output}: {field}, {shape} ({array.layout})", 160
+                f"layer {step}, {self._title(step)}: {field}, {shape} ({array.layout})", 160
             )
             self._array_names[key] = name
             self.arrays.append(_NamedArray(name, f"{data.dtype.name}_t", comment, data))
@@ -309,8 +335,9 @@ def to_c(
     """Write an int8 graph as C files for a network called ``name``.
 
     With ``float_io`` there are functions that take and give float32 beside the int8 ones.
-    ``chosen`` are fast layers by the first output of their nodes; the others are portable. The
-    same arguments give the same text. Raises `UserError` for a name that C cannot use.
+    ``chosen`` are fast layers by the first output of their nodes, that of the last where a layer
+    has several; the others are portable. The same arguments give the same text. Raises `UserError`
+    for a name that C cannot use.
     """
     writer = _Writer(graph, check_name(name), chosen or {})
     calls = writer.calls()

@@ -40,7 +40,8 @@ class CLayer:
     where they are more than 0 or ``takes_scratch`` is set. With a ``shape`` the kernel takes a
     second struct, ``edgecnn_<kernel>(&shape, &params, …)``, and is compiled once for each shape
     that a network has, with all that is in it as constants; or once for all shapes if it
-    ``is_shared``.
+    ``is_shared``. A call may compute nodes before its own on the way, whose first outputs are
+    ``inside``, in execution order: it takes their inputs, and they have no call and no storage.
     """
 
     kernel: str
@@ -53,6 +54,7 @@ class CLayer:
     #: Inputs, or outputs, are passed as one array of pointers.
     joins_inputs: bool = False
     joins_outputs: bool = False
+    inside: tuple[str, ...] = ()
 
 
 class Exporter(Generic[P]):

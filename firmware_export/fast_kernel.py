@@ -62,9 +62,7 @@ def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
         if kernel.op == node.op and kernel.needs_dsp == core.has_dsp
     }
     if kernels:
-        params = operator(node.op).lower(node, graph, Dialect.TFLM)
-        axis = operator(node.op).weights_axis
-        params = params if axis is None else with_plain_constants(params, axis)
+        params = lowered(node, graph)
         for stem, kernel in sorted(kernels.items()):
             layer = kernel.layer(node, graph, params)
             if layer is not None:
@@ -72,6 +70,13 @@ def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
                 if kernel.may_be_shared:
                     found[stem + SHARED] = replace(layer, is_shared=True)
     return found
+
+
+def lowered(node: Node, graph: Graph) -> Any:
+    """A node's params as fast kernels take them, see `with_plain_constants`."""
+    params = operator(node.op).lower(node, graph, Dialect.TFLM)
+    axis = operator(node.op).weights_axis
+    return params if axis is None else with_plain_constants(params, axis)
 
 
 def largest_sums(weights: Array, bias: Array) -> Array:

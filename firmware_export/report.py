@@ -329,8 +329,8 @@ def _kernels(choice: Choice) -> list[_KernelRow]:
     """What was tried, kind of layer by kind of layer; the fastest first."""
     return [
         _KernelRow(
-            ", ".join(map(str, tried.group.steps)),
-            tried.group.node.op,
+            ", ".join(" + ".join(map(str, member)) for member in tried.group.members),
+            tried.group.op,
             trial.kernel,
             trial.cycles,
             trial.code_bytes,

@@ -41,8 +41,8 @@ class Choice:
         """The entry ``kernels`` of ``edgecnn export --json``: one object a kind of layer."""
         return [
             {
-                "layers": list(tried.group.steps),
-                "op": tried.group.node.op,
+                "layers": sorted(tried.group.covered),
+                "op": tried.group.op,
                 "chosen": kernel,
                 "tried": [
                     {**asdict(trial), "weight_bytes": tried.group.weight_bytes(trial.kernel)}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecnn.ir import Graph
-from firmware_export.chooser.trials import PORTABLE, Trial, Trials
+from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer
 from firmware_export.memory.lifetimes import buffers
 from firmware_export.memory.planner import plan
+
+#: Instead of a kernel: of layers that could be computed together, and of those that are.
+SEPARATE, FUSED = "separate", "fused"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class Budget:
 class Selection:
     """``kernels`` has the kernel of each group of trials, in their order; sizes in bytes.
 
-    ``layers`` are the C calls of the nodes with fast kernels, by their first output.
+    `SEPARATE` stands there for a group of fused layers that is not taken, and `FUSED` for layers
+    that others have in them. ``layers`` are the C calls with fast kernels, by their nodes' first
+    output, the last node's where there are several.
     ``flash_bytes`` is code and weights of the layers that there were trials of.
     """
 
@@ -52,49 +57,86 @@ def with_margin(code_bytes: int) -> int:
 
 
 class _Set:
-    """One trial for each group, and what they take together."""
+    """One trial for each group, and what they take together; None where layers are not fused."""
 
-    def __init__(self, graph: Graph, groups: Sequence[Trials], picked: Sequence[Trial]) -> None:
+    def __init__(
+        self, graph: Graph, groups: Sequence[Trials], picked: Sequence[Trial | None]
+    ) -> None:
         self.graph, self.groups, self.picked = graph, groups, tuple(picked)
+        taken = zip(groups, self.picked, strict=True)
+        self.fused = frozenset(
+            step for g, t in taken if t and g.group.is_fused for step in g.group.covered
+        )
+
+    def parts(self) -> Iterator[tuple[Group, Trial, list[int]]]:
+        """Groups with their trials, and which of the members no fused layer computes instead."""
+        for g, trial in zip(self.groups, self.picked, strict=True):
+            members = g.group.members
+            left = [i for i, m in enumerate(members) if g.group.is_fused or m[0] not in self.fused]
+            if trial is not None and left:
+                yield g.group, trial, left
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernel of each group, `SEPARATE`, or `FUSED`."""
+        names = {id(group): trial.kernel for group, trial, _ in self.parts()}
+        return tuple(
+            names.get(id(g.group), SEPARATE if g.group.is_fused else FUSED) for g in self.groups
+        )
+
+    @property
+    def layers(self) -> dict[str, CLayer]:
+        """The C calls with fast kernels, by their first output."""
+        return {
+            self.graph.nodes[group.steps[i]].output: group.layers[trial.kernel][i]
+            for group, trial, left in self.parts()
+            if trial.kernel != PORTABLE
+            for i in left
+        }
 
     @property
     def cycles(self) -> int:
-        return sum(
-            trial.cycles * len(g.group.steps)
-            for g, trial in zip(self.groups, self.picked, strict=True)
-        )
+        return sum(trial.cycles * len(left) for _, trial, left in self.parts())
 
     @property
     def flash_bytes(self) -> int:
         """Kernels with a shape are compiled for each group, others once for all."""
         code: dict[str, int] = {}
-        for i, (g, t) in enumerate(zip(self.groups, self.picked, strict=True)):
-            layer = g.group.layers[t.kernel][0]
+        weights = 0
+        for i, (group, trial, left) in enumerate(self.parts()):
+            layer = group.layers[trial.kernel][0]
             name = layer.kernel if layer.is_shared or not layer.shape else str(i)
-            code[name] = max(code.get(name, 0), t.code_bytes)
-        weights = sum(
-            g.group.weight_bytes(t.kernel) for g, t in zip(self.groups, self.picked, strict=True)
-        )
+            code[name] = max(code.get(name, 0), trial.code_bytes)
+            weights += group.weight_bytes(trial.kernel, left)
         return weights + with_margin(sum(code.values()))
 
     @property
     def arena_bytes(self) -> int:
-        scratch = {
-            step: trial.scratch_bytes
-            for g, trial in zip(self.groups, self.picked, strict=True)
-            for step in g.group.steps
-        }
-        return plan(buffers(self.graph, scratch)).arena_bytes
+        scratch: dict[int, int] = {}
+        fused: dict[int, int] = {}
+        for group, trial, left in self.parts():
+            for *inside, step in (group.members[i] for i in left):
+                scratch[step] = trial.scratch_bytes
+                fused |= dict.fromkeys(inside, step)
+        return plan(buffers(self.graph, scratch, fused)).arena_bytes
 
-    def with_trial(self, i: int, trial: Trial) -> _Set:
-        return _Set(self.graph, self.groups, (*self.picked[:i], trial, *self.picked[i + 1 :]))
+    def with_trial(self, i: int, trial: Trial | None) -> _Set:
+        """The set with another trial, and without what computes some of the same nodes."""
+        picked = list(self.picked)
+        group = self.groups[i].group
+        if group.is_fused and trial is not None:
+            for k, other in enumerate(self.groups):
+                if other.group.is_fused and not group.covered.isdisjoint(other.group.covered):
+                    picked[k] = None
+        picked[i] = trial
+        return _Set(self.graph, self.groups, picked)
 
     def others(self) -> list[_Set]:
         """The sets that differ in one group."""
         return [
             self.with_trial(i, trial)
-            for i, group in enumerate(self.groups)
-            for trial in group.trials
+            for i, g in enumerate(self.groups)
+            for trial in (*g.trials, *([None] if g.group.is_fused else []))
             if trial != self.picked[i]
         ]
 
@@ -136,27 +178,27 @@ def select(graph: Graph, groups: Sequence[Trials], budget: Budget) -> Selection:
     """The fastest kernels, exchanged until flash and arena fit the budget, if they can."""
     if not groups:
         return Selection()
-    fastest = _Set(graph, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
-    ram = budget.ram
-    if budget.least_ram:
-        least = _Set(graph, groups, [min(g.trials, key=lambda t: t.scratch_bytes) for g in groups])
-        ram = least.arena_bytes
-    best = fastest
+    ram = _least_arena(graph, groups) if budget.least_ram else budget.ram
+    fastest = _separate(graph, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
+    best = _improved(fastest, None, None)
     if ram is not None:
         best = _reduced(best, "arena_bytes", ram)
     if budget.flash is not None:
         best = _reduced(best, "flash_bytes", budget.flash)
     best = _improved(best, budget.flash, ram)
-    layers = {
-        graph.nodes[step].output: layer
-        for g, trial in zip(groups, best.picked, strict=True)
-        if trial.kernel != PORTABLE
-        for step, layer in zip(g.group.steps, g.group.layers[trial.kernel], strict=True)
-    }
-    return Selection(
-        tuple(trial.kernel for trial in best.picked),
-        layers,
-        best.cycles,
-        best.flash_bytes,
-        best.arena_bytes,
-    )
+    return Selection(best.kernels, best.layers, best.cycles, best.flash_bytes, best.arena_bytes)
+
+
+def _separate(graph: Graph, groups: Sequence[Trials], picked: Sequence[Trial]) -> _Set:
+    """Trials without those of fused layers."""
+    kept = [None if g.group.is_fused else t for g, t in zip(groups, picked, strict=True)]
+    return _Set(graph, groups, kept)
+
+
+def _least_arena(graph: Graph, groups: Sequence[Trials]) -> int:
+    """The smallest arena that is found, from layers all by themselves and all that can be fused."""
+    picked = [min(g.trials, key=lambda t: t.scratch_bytes) for g in groups]
+    apart = together = _separate(graph, groups, picked)
+    for i, trial in enumerate(picked):
+        together = together.with_trial(i, trial)
+    return min(_reduced(start, "arena_bytes", 0).arena_bytes for start in (apart, together))

@@ -28,6 +28,7 @@ from firmware_export.device.program import Program
 from firmware_export.device.target import Target
 from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.fast_kernel import candidates
+from firmware_export.fused_kernel import fused_candidates, pairs
 from firmware_export.scratch import generated
 
 #: What the kernel of an operator itself is called, beside the fast ones.
@@ -47,23 +48,46 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Nodes of a graph, by their places, that differ in weights only.
+    """Layers of a graph that differ in weights only.
 
-    ``layers`` has the C call of each node for each kernel; portable code comes first.
+    ``members`` has the places of the nodes of each: one, or several that one call computes.
+    ``layers`` has the C call of each for each kernel; portable code comes first, where it can.
     """
 
     graph: Graph
-    steps: tuple[int, ...]
+    members: tuple[tuple[int, ...], ...]
     layers: Mapping[str, tuple[CLayer, ...]]
 
     @property
-    def node(self) -> Node:
-        """The first of the nodes, which stands for all."""
-        return self.graph.nodes[self.steps[0]]
+    def steps(self) -> tuple[int, ...]:
+        """The places of the calls: those of the last nodes."""
+        return tuple(member[-1] for member in self.members)
 
-    def weight_bytes(self, kernel: str) -> int:
-        """Bytes of the constants of all nodes, packed for a kernel."""
-        return sum(constant_bytes(layer) for layer in self.layers[kernel])
+    @property
+    def covered(self) -> frozenset[int]:
+        """The places of all nodes."""
+        return frozenset(step for member in self.members for step in member)
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether a call computes several nodes."""
+        return len(self.members[0]) > 1
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Those of the first layer, which stand for all."""
+        return tuple(self.graph.nodes[step] for step in self.members[0])
+
+    @property
+    def op(self) -> str:
+        """The operator, or operators, in words."""
+        return " + ".join(node.op for node in self.nodes)
+
+    def weight_bytes(self, kernel: str, members: Sequence[int] | None = None) -> int:
+        """Bytes of the constants of all layers, or of some, packed for a kernel."""
+        layers = self.layers[kernel]
+        taken = layers if members is None else [layers[i] for i in members]
+        return sum(constant_bytes(layer) for layer in taken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,32 +110,57 @@ def _array_bytes(value: FieldValue | CArray) -> int:
     return 0 if isinstance(value, int) else sum(_array_bytes(part) for part in value)
 
 
+#: Places of nodes that one call computes, and that call for each kernel.
+_Member = tuple[tuple[int, ...], Mapping[str, CLayer]]
+
+
 def groups(graph: Graph, core: Core) -> tuple[Group, ...]:
-    """The layers of an int8 graph that fast kernels can compute, those alike together."""
-    found: dict[str, list[tuple[int, Mapping[str, CLayer]]]] = {}
-    for step, node in enumerate(graph.nodes):
-        fast = candidates(node, graph, core)
-        if fast:
-            params = operator(node.op).lower(node, graph, Dialect.TFLM)
-            portable = exporter(node.op).layer(node, graph, params)
-            layers = {PORTABLE: portable, **fast}
-            found.setdefault(_signature(node, graph, layers), []).append((step, layers))
+    """The layers of an int8 graph that there is a choice for, those alike together.
+
+    The nodes that can be fused come by themselves first, then as what they are together.
+    """
+    found: dict[str, list[_Member]] = {}
+    for member, layers in (*_single(graph, core), *_fused(graph, core)):
+        found.setdefault(_signature(member, graph, layers), []).append((member, layers))
     return tuple(
         Group(
             graph,
-            tuple(step for step, _ in members),
-            {kernel: tuple(layers[kernel] for _, layers in members) for kernel in members[0][1]},
+            tuple(member for member, _ in alike),
+            {kernel: tuple(layers[kernel] for _, layers in alike) for kernel in alike[0][1]},
         )
-        for members in found.values()
+        for alike in found.values()
     )
 
 
-def _signature(node: Node, graph: Graph, layers: Mapping[str, CLayer]) -> str:
+def _fused(graph: Graph, core: Core) -> list[_Member]:
+    """The nodes that one call can compute together, with the calls."""
+    nodes = graph.nodes
+    found = [((i, j), fused_candidates((nodes[i], nodes[j]), graph, core)) for i, j in pairs(graph)]
+    return [(member, layers) for member, layers in found if layers]
+
+
+def _single(graph: Graph, core: Core) -> list[_Member]:
+    """The nodes that there are fast kernels for, or that can be fused, with their calls."""
+    fusible = {step for member, _ in _fused(graph, core) for step in member}
+    found: list[_Member] = []
+    for step, node in enumerate(graph.nodes):
+        fast = candidates(node, graph, core)
+        if fast or step in fusible:
+            params = operator(node.op).lower(node, graph, Dialect.TFLM)
+            portable = exporter(node.op).layer(node, graph, params)
+            found.append(((step,), {PORTABLE: portable, **fast}))
+    return found
+
+
+def _signature(member: Sequence[int], graph: Graph, layers: Mapping[str, CLayer]) -> str:
     """All that layers have in common whose kernels take the same time."""
-    tensors = [graph.tensors[name] for name in (*node.inputs, *node.outputs) if name]
-    shapes = [(t.shape, t.dtype, t.data is None) for t in tensors]
+    parts = []
+    for node in (graph.nodes[step] for step in member):
+        tensors = [graph.tensors[name] for name in (*node.inputs, *node.outputs) if name]
+        shapes = [(t.shape, t.dtype, t.data is None) for t in tensors]
+        parts.append((node.op, node.attributes, shapes))
     kernels = [(k, dict(layer.shape), layer.scratch_bytes) for k, layer in layers.items()]
-    return repr((node.op, node.attributes, shapes, kernels))
+    return repr((parts, kernels))
 
 
 # --- measuring --------------------------------------------------------------------------------
@@ -124,12 +173,7 @@ def measured(found: Sequence[Group], core: Core, compiler: str) -> tuple[Trials,
 
 
 def _trials(group: Group, core: Core, compiler: str) -> Trials:
-    graph = _side_by_side(group)
-    chosen = {
-        node.output: layers[0]
-        for node, (kernel, layers) in zip(graph.nodes, group.layers.items(), strict=True)
-        if kernel != PORTABLE
-    }
+    graph, chosen = _side_by_side(group)
     network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
     entry = _cache_folder() / f"{_key(network, core, compiler)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
@@ -139,19 +183,28 @@ def _trials(group: Group, core: Core, compiler: str) -> Trials:
     return Trials(group, trials)
 
 
-def _side_by_side(group: Group) -> Graph:
-    """A graph that computes a group's first node once with each kernel."""
-    node, whole = group.node, group.graph
-    tensors = {name: whole.tensors[name] for name in node.inputs if name}
-    nodes = []
-    for i in range(len(group.layers)):
-        outputs = tuple(f"trial {i}/{o}" for o in range(len(node.outputs)))
-        for ours, theirs in zip(outputs, node.outputs, strict=True):
-            tensors[ours] = replace(whole.tensors[theirs], name=ours)
-        nodes.append(replace(node, outputs=outputs))
-    inputs = tuple(dict.fromkeys(n for n in node.inputs if whole.is_activation(n)))
-    results = tuple(name for node in nodes for name in node.outputs)
-    return Graph(_NAME, tuple(nodes), tensors, inputs, results)
+def _side_by_side(group: Group) -> tuple[Graph, dict[str, CLayer]]:
+    """A graph that computes a group's first layer once with each kernel, and the fast calls."""
+    whole, given = group.graph, group.nodes
+    computed = [name for node in given for name in node.outputs]
+    taken = dict.fromkeys(n for node in given for n in node.inputs if n and n not in computed)
+    tensors = {name: whole.tensors[name] for name in taken}
+    nodes: list[Node] = []
+    results: list[str] = []
+    chosen: dict[str, CLayer] = {}
+    for i, (kernel, layers) in enumerate(group.layers.items()):
+        ours = {name: f"trial {i}/{o}" for o, name in enumerate(computed)}
+        for name, new in ours.items():
+            tensors[new] = replace(whole.tensors[name], name=new)
+        for node in given:
+            ins = tuple(ours.get(name, name) for name in node.inputs)
+            nodes.append(replace(node, inputs=ins, outputs=tuple(ours[n] for n in node.outputs)))
+        results += nodes[-1].outputs
+        if kernel != PORTABLE:
+            inside = tuple(ours[name] for name in layers[0].inside)
+            chosen[nodes[-1].output] = replace(layers[0], inside=inside)
+    inputs = tuple(name for name in taken if whole.is_activation(name))
+    return Graph(_NAME, tuple(nodes), tensors, inputs, tuple(results)), chosen
 
 
 def _measure(
@@ -167,12 +220,10 @@ def _measure(
         Trial(
             kernel,
             profile.count.cycles,
-            _code_bytes(program, layers[0], step),
+            _code_bytes(program, layers[0], profile.index),
             layers[0].scratch_bytes,
         )
-        for step, (profile, (kernel, layers)) in enumerate(
-            zip(profiles, group.layers.items(), strict=True)
-        )
+        for profile, (kernel, layers) in zip(profiles, group.layers.items(), strict=True)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecnn.ir import Graph, Node
 from edgecnn.loading import read_bytes
 from edgecnn.operators import operator
 from edgecnn.parity import Artifact, random_feeds
@@ -28,7 +29,7 @@ _STACK_OF_OTHERS = 65_536
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """What one layer took; traffic in bytes."""
+    """What one layer took, with those that are computed inside it; traffic in bytes."""
 
     index: int
     name: str
@@ -153,22 +154,50 @@ def flash_bytes(program: Program) -> int:
 
 
 def _by_node(network: EmulatedNetwork, counts: Sequence[Count]) -> tuple[LayerProfile, ...]:
-    """The counts of the nodes that the generated code has, in execution order."""
+    """The counts of the nodes that the generated code has, in execution order.
+
+    Those without a mark are computed inside the one that takes what they give, and counted there;
+    others that only the ``.tflite`` has give tensors that the code has no number for.
+    """
     graph = network.graph
     producers = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs}
     total: dict[int, Count] = {}
     for mark, count in zip(network.program.marks, counts, strict=True):
         index = producers[network.tensors[mark.tensor]]
         total[index] = total.get(index, Count()) + count
-    return tuple(_layer(network, index, count) for index, count in sorted(total.items()))
+    members = _members(graph, set(total), set(network.tensors))
+    return tuple(
+        LayerProfile(
+            index,
+            graph.nodes[index].output,
+            " + ".join(node.op for node in members[index]),
+            sum(_macs(graph, node) for node in members[index]),
+            count,
+        )
+        for index, count in sorted(total.items())
+    )
 
 
-def _layer(network: EmulatedNetwork, index: int, count: Count) -> LayerProfile:
-    graph, node = network.graph, network.graph.nodes[index]
+def _members(graph: Graph, marked: set[int], numbered: set[str]) -> dict[int, list[Node]]:
+    """The nodes that each marked one, by its place, is computed with; itself is the last."""
+    consumers = graph.consumers()
+    home: dict[str, int] = {}
+    members: dict[int, list[Node]] = {index: [] for index in marked}
+    for index, node in reversed([*enumerate(graph.nodes)]):
+        readers = [home[n.output] for n in consumers[node.output] if n.output in home]
+        if index in marked:
+            home[node.output] = index
+        elif node.output in numbered and readers:
+            home[node.output] = readers[0]
+        if node.output in home:
+            members[home[node.output]].insert(0, node)
+    return members
+
+
+def _macs(graph: Graph, node: Node) -> int:
     shapes = [graph.tensors[n].shape if n else () for n in node.inputs]
     outputs = [graph.tensors[n].shape for n in node.outputs]
-    macs = operator(node.op).macs(node.attributes, shapes, outputs)
-    return LayerProfile(index, node.output, node.op, macs, count)
+    return operator(node.op).macs(node.attributes, shapes, outputs)
 
 
 def _time(board: Board, count: Count) -> Milliseconds:

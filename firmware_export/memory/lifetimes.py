@@ -24,21 +24,28 @@ def scratch_name(step: int) -> str:
     return f"scratch of layer {step}"
 
 
-def buffers(graph: Graph, scratch: Mapping[int, int]) -> tuple[Buffer, ...]:
+def buffers(
+    graph: Graph, scratch: Mapping[int, int], fused: Mapping[int, int] | None = None
+) -> tuple[Buffer, ...]:
     """Buffers of an int8 graph in execution order.
 
     ``scratch[step]`` is the working memory of a layer in bytes. Inputs live from before the
-    first layer, outputs until after the last one.
+    first layer, outputs until after the last one. ``fused[step]`` is the later layer that a node
+    is computed in: what it gives has no buffer, and what it takes lives until then.
     """
-    owner = storage(graph)
+    owner, within = storage(graph), fused or {}
+    gone = {name for step in within for name in graph.nodes[step].outputs}
     first = dict.fromkeys(graph.inputs, -1)
     last = dict.fromkeys(graph.inputs, -1)
     for step, node in enumerate(graph.nodes):
         for name in graph.activation_inputs(node):
-            last[owner[name]] = step
+            if name not in gone:
+                last[owner[name]] = max(last[owner[name]], within.get(step, step))
+        if step in within:
+            continue
         for name in node.outputs:
             first.setdefault(owner[name], step)
-            last[owner[name]] = step
+            last[owner[name]] = max(last.get(owner[name], step), step)
     for name in graph.outputs:
         last[owner[name]] = len(graph.nodes)
     found = [Buffer(n, graph.tensors[n].nbytes, first[n], last[n]) for n in first]

@@ -66,7 +66,7 @@ class _Port:
 
 
 class HostCSession:
-    """Generated C, compiled and loaded. With ``trace`` it shows every tensor.
+    """Generated C, compiled and loaded. With ``trace`` it shows every tensor that it stores.
 
     With ``float_io`` it is run through its float functions, else in int8.
     """
@@ -125,6 +125,8 @@ class HostCSession:
         library.edgecnn_host_run.argtypes = [pointer, ctypes.c_size_t, pointer, pointer, pointer]
         library.edgecnn_host_run.restype = ctypes.c_int
         library.edgecnn_host_arena_size.restype = ctypes.c_uint32
+        if self._trace:
+            library.edgecnn_host_shown.restype = ctypes.POINTER(ctypes.c_uint8)
         return library
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -136,8 +138,14 @@ class HostCSession:
         self._call(inputs, outputs, trace)
         tensors = _unpack(outputs, [port.tensor for port in self._outputs])
         if self._trace:
-            tensors |= _unpack(trace, [self._graph.tensors[name] for name in self._names])
+            traced = _unpack(trace, [self._graph.tensors[name] for name in self._names])
+            tensors |= {name: traced[name] for name in self._shown()}
         return tensors
+
+    def _shown(self) -> list[str]:
+        """The tensors that the C has; those between layers that it fuses are nowhere."""
+        flags = self._library.edgecnn_host_shown()
+        return [name for i, name in enumerate(self._names) if flags[i]]
 
     def run_on_all_cores(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute the outputs of samples, split over threads with an arena each."""
