@@ -13,6 +13,27 @@ typedef struct {
     edgecnn_pool_params pool;
 } edgecnn_conv2d_pooled_shape;
 
+/* The patch of one position. Most are inside of the image and contiguous, row by row: there is
+ * nothing to ask for each row then. */
+EDGECNN_SPECIALIZED void edgecnn_conv2d_pooled_patch(const edgecnn_conv2d_blocked_shape *s,
+                                                     const int8_t *input, int32_t top,
+                                                     int32_t left, int8_t *bytes, int8_t *to) {
+    const int32_t n = s->kernel_width * s->input_channels;
+    const int32_t row_bytes = s->input_width * s->input_channels;
+    const int32_t is_inside = top >= 0 && left >= 0 &&
+                              top + (s->kernel_height - 1) * s->dilation_height < s->input_height &&
+                              left + s->kernel_width <= s->input_width;
+    if (s->dilation_width != 1 || !is_inside) {
+        edgecnn_conv2d_blocked_gather(s, input, top, left, bytes, to);
+        return;
+    }
+    const int8_t *row = input + top * row_bytes + left * s->input_channels;
+    for (int32_t ky = s->kernel_height; ky > 0; --ky) {
+        to = edgecnn_widen(row, n, to);
+        row += s->dilation_height * row_bytes;
+    }
+}
+
 /* Widen the patch of each position in a window, two side by side. Returns how many twos there are:
  * the last of an odd number of positions is in both columns. */
 EDGECNN_SPECIALIZED int32_t edgecnn_conv2d_pooled_gather(const edgecnn_conv2d_pooled_shape *s,
@@ -23,9 +44,9 @@ EDGECNN_SPECIALIZED int32_t edgecnn_conv2d_pooled_gather(const edgecnn_conv2d_po
     int32_t count = 0;
     for (int32_t y = w.y_begin; y < w.y_end; ++y) {
         for (int32_t x = w.x_begin; x < w.x_end; ++x) {
-            edgecnn_conv2d_blocked_gather(conv, input, y * conv->stride_height - conv->pad_top,
-                                          x * conv->stride_width - conv->pad_left, bytes,
-                                          columns + count / 2 * column_bytes + count % 2 * 4);
+            edgecnn_conv2d_pooled_patch(conv, input, y * conv->stride_height - conv->pad_top,
+                                        x * conv->stride_width - conv->pad_left, bytes,
+                                        columns + count / 2 * column_bytes + count % 2 * 4);
             ++count;
         }
     }
