@@ -35,8 +35,11 @@ from edgecnn.simulator import run_int
 from firmware_export.c_writer import Provenance, check_name, comment_text, to_c
 from firmware_export.exporters import CLayer
 from firmware_export.fast_kernel import SHARED, candidates, fast_kernels
+from firmware_export.fused_kernel import fused_kernels
 from firmware_export.memory.plan import ALIGNMENT
 from firmware_export.toolchain import STRICT_FLAGS, zig_compiler
+from tests.fast import test_conv2d_pooled as pooled
+from tests.fast.fused_cases import fused_layers, pair_graph
 from tests.fast.kernel_table import M0PLUS, M4, every_kernel
 from tests.fast.test_add_linear import ordinary_add
 from tests.fast.test_sub_linear import ordinary_sub
@@ -129,12 +132,18 @@ def every_fast_case() -> Graph:
     return build([*numbered(ALL_CASES), *ordinary], "every")
 
 
+def every_fused(graph: Graph) -> tuple[Graph, dict[str, CLayer]]:
+    """A graph of pairs with the kernels that can compute them."""
+    return graph, {k: v for stem in fused_kernels() for k, v in fused_layers(stem, graph).items()}
+
+
 #: Networks with their fast layers, by name.
 NETWORKS = {
     "chain": lambda: portable(chain()),
     "every case": lambda: portable(every_case()),
     "every kernel with DSP instructions": lambda: every_kernel(every_fast_case(), M4),
     "every kernel without": lambda: every_kernel(every_fast_case(), M0PLUS),
+    "every kernel of two operators": lambda: every_fused(pair_graph(pooled.CASES)),
 }
 
 
@@ -142,6 +151,8 @@ def test_there_are_cases_of_every_kernel() -> None:
     graph = every_fast_case()
     stems = {s for core in (M4, M0PLUS) for n in graph.nodes for s in candidates(n, graph, core)}
     assert {stem.removesuffix(SHARED) for stem in stems} == set(fast_kernels())
+    _, fused = every_fused(pair_graph(pooled.CASES))
+    assert {layer.kernel for layer in fused.values()} == set(fused_kernels())
 
 
 def compilers() -> list[Any]:
