@@ -101,12 +101,16 @@ class _Port:
 
 @dataclass(frozen=True, eq=False)
 class CNetwork:
-    """A network as C: its files by name, its memory plan, and its sizes in bytes."""
+    """A network as C: its files by name, its memory plan, and its sizes in bytes.
+
+    ``stored`` are the activations that the C has: all but those inside of layers.
+    """
 
     files: Mapping[str, str]
     plan: Plan
     layers: tuple[CLayer | None, ...]
     weight_bytes: int
+    stored: frozenset[str]
 
 
 def _literal(value: int) -> str:
@@ -368,4 +372,9 @@ def to_c(
     jinja = environment()
     files = {file: jinja.get_template(t).render(context) for file, t in templates.items()}
     weight_bytes = sum(array.data.nbytes for array in writer.arrays)
-    return CNetwork({**files, **kernel_files(kernels)}, writer.plan, writer.layers, weight_bytes)
+    stored = frozenset(writer.index).difference(
+        name for step in writer.fused for name in graph.nodes[step].outputs
+    )
+    return CNetwork(
+        {**files, **kernel_files(kernels)}, writer.plan, writer.layers, weight_bytes, stored
+    )

@@ -34,7 +34,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of the manifest of an export whose other files lie in ``folder``.
 
-    ``tensors`` are numbered as the C's ``…_ON_TENSOR`` hook numbers them.
+    ``tensors`` are numbered as the C's ``…_ON_TENSOR`` hook numbers them; it never sees those
+    that are not stored, since a layer computes what gives them on the way.
     """
     return {
         "format": FORMAT,
@@ -48,7 +49,10 @@ def describe(
         "outputs": list(graph.outputs),
         "input_permutations": {k: list(v) for k, v in graph.input_permutations.items()},
         "output_permutations": {k: list(v) for k, v in graph.output_permutations.items()},
-        "tensors": [_tensor(graph, tensor) for tensor in graph.activations()],
+        "tensors": [
+            {**_tensor(graph, tensor), "is_stored": tensor in network.stored}
+            for tensor in graph.activations()
+        ],
         "layers": [_layer(graph, index) for index in range(len(graph.nodes))],
         "files": {p.name: _file(p) for p in sorted(folder.iterdir()) if p.name != FILE},
     }

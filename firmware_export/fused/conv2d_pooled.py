@@ -34,7 +34,10 @@ MAX_POSITIONS = 16
 
 
 class Conv2DPooled(FusedKernel[Conv2DParams, PoolParams]):
-    """Convolutions that `Conv2DBlocked` can compute, with windows of up to 16 positions."""
+    """Convolutions that `Conv2DBlocked` can compute, with filters whose columns are side by side.
+
+    Windows have up to 16 positions.
+    """
 
     ops = ("conv2d", "max_pool2d")
     may_be_shared = True
@@ -46,12 +49,12 @@ class Conv2DPooled(FusedKernel[Conv2DParams, PoolParams]):
         convolution, pool = params
         positions = math.prod(pool.window.size)
         blocked = BLOCKED.layer(pair[0], graph, with_limits_of(convolution, pool))
-        if blocked is None or positions > MAX_POSITIONS:
+        is_apart = convolution.dilation[1] > 1
+        if blocked is None or positions > MAX_POSITIONS or is_apart:
             return None
         pairs = blocked.shape["pairs"]
         assert isinstance(pairs, int)
         columns = 8 * pairs * -(-positions // 2)
-        row = convolution.weights.shape[2] * convolution.weights.shape[3]
         return replace(
             blocked,
             kernel="conv2d_pooled",
@@ -59,8 +62,19 @@ class Conv2DPooled(FusedKernel[Conv2DParams, PoolParams]):
                 **{f"conv.{name}": value for name, value in blocked.shape.items()},
                 **{f"pool.{name}": value for name, value in pool_layer("", pool).fields.items()},
             },
-            scratch_bytes=columns + row,
+            scratch_bytes=columns + bytes_under(convolution, pool),
         )
+
+
+def bytes_under(params: Conv2DParams, pool: PoolParams) -> int:
+    """Bytes of the input under a window of the pooling."""
+    height, width = (
+        (pool.window.size[i] - 1) * params.stride[i]
+        + (params.weights.shape[1 + i] - 1) * params.dilation[i]
+        + 1
+        for i in range(2)
+    )
+    return height * width * params.input_shape[3]
 
 
 def with_limits_of(params: Conv2DParams, pool: PoolParams) -> Conv2DParams:

@@ -143,4 +143,73 @@ EDGECNN_SPECIALIZED edgecnn_sums_4x2 edgecnn_block_4x2(const int8_t *weights, co
     return s;
 }
 
+/* The sums of two joint rows with four columns. */
+typedef struct {
+    edgecnn_sums c0, c1, c2, c3;
+} edgecnn_sums_2x4;
+
+/* The most pairs of taps: their steps are unrolled, since no register is left to count them. */
+enum { EDGECNN_MOST_PAIRS_2X4 = 24 };
+
+#if EDGECNN_HAS_DSP && defined(__OPTIMIZE__)
+
+/* One pair of taps; the second two of columns is right behind the first one. */
+EDGECNN_SPECIALIZED const int8_t *edgecnn_block_step_2x4(const int8_t *weights, const int8_t **x,
+                                                         int32_t pairs, edgecnn_sums_2x4 *s) {
+    uint32_t x0, x1, w, even;
+    __asm__ volatile(
+        "ldr %[x0], [%[x], %[apart]]\n\t"
+        "ldr %[x1], [%[x], %[apart4]]\n\t"
+        "ldr %[w], [%[weights]], #8\n\t"
+        "sxtb16 %[even], %[w]\n\t"
+        "smlad %[c2o], %[x0], %[w], %[c2o]\n\t"
+        "smlad %[c3o], %[x1], %[w], %[c3o]\n\t"
+        "smlad %[c2e], %[x0], %[even], %[c2e]\n\t"
+        "smlad %[c3e], %[x1], %[even], %[c3e]\n\t"
+        "ldr %[x0], [%[x]], #4\n\t"
+        "ldr %[x1], [%[x]], #4\n\t"
+        "smlad %[c0o], %[x0], %[w], %[c0o]\n\t"
+        "smlad %[c1o], %[x1], %[w], %[c1o]\n\t"
+        "smlad %[c0e], %[x0], %[even], %[c0e]\n\t"
+        "smlad %[c1e], %[x1], %[even], %[c1e]"
+        : [x] "+r"(*x), [weights] "+r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1), [w] "=&r"(w),
+          [even] "=&r"(even), [c0e] "+r"(s->c0.even), [c0o] "+r"(s->c0.odd),
+          [c1e] "+r"(s->c1.even), [c1o] "+r"(s->c1.odd), [c2e] "+r"(s->c2.even),
+          [c2o] "+r"(s->c2.odd), [c3e] "+r"(s->c3.even), [c3o] "+r"(s->c3.odd)
+        : [apart] "i"(pairs * 8), [apart4] "i"(pairs * 8 + 4)
+        : "memory");
+    return weights;
+}
+
+#else
+
+EDGECNN_SPECIALIZED const int8_t *edgecnn_block_step_2x4(const int8_t *weights, const int8_t **x,
+                                                         int32_t pairs, edgecnn_sums_2x4 *s) {
+    const uint32_t word = edgecnn_load(weights), even = edgecnn_sxtb16(word);
+    edgecnn_multiply(&s->c0, edgecnn_load(*x), even, word);
+    edgecnn_multiply(&s->c1, edgecnn_load(*x + 4), even, word);
+    edgecnn_multiply(&s->c2, edgecnn_load(*x + pairs * 8), even, word);
+    edgecnn_multiply(&s->c3, edgecnn_load(*x + pairs * 8 + 4), even, word);
+    *x += 8;
+    return weights + EDGECNN_PAIR_BYTES;
+}
+
+#endif
+
+/* Two joint rows of a block of four, the first or the second ones, with two twos of columns behind
+ * each other. All sums at once, of up to EDGECNN_MOST_PAIRS_2X4 pairs, which are known. */
+EDGECNN_SPECIALIZED edgecnn_sums_2x4 edgecnn_block_2x4(const int8_t *weights, const int8_t *x,
+                                                       int32_t pairs, const int32_t *channels) {
+    edgecnn_sums_2x4 s;
+    s.c0 = edgecnn_sums_start(channels[0], channels[EDGECNN_CHANNEL_WORDS], 1);
+    s.c1 = s.c2 = s.c3 = s.c0;
+#if defined(__GNUC__)
+#pragma GCC unroll 24
+#endif
+    for (int32_t i = 0; i < pairs; ++i) {
+        weights = edgecnn_block_step_2x4(weights, &x, pairs, &s);
+    }
+    return s;
+}
+
 #endif

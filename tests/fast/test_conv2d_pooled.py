@@ -42,7 +42,7 @@ CASES: list[Pooled] = [
     (conv("leaves-a-rest", (7, 5, 3), (6, 2, 2, 3), padding=(0, 1, 0, 1)), HALVES),
     (conv("pointwise", (4, 6, 5), (7, 1, 1, 5)), HALVES),
     (conv("strided", (11, 9, 2), (3, 3, 3, 2), stride=(2, 1)), HALVES),
-    (conv("dilated", (9, 9, 2), (4, 3, 2, 2), dilation=(2, 3), padding=(2, 2, 3, 3)), HALVES),
+    (conv("dilated", (9, 9, 2), (4, 3, 2, 2), dilation=(2, 1), padding=(2, 2, 1, 1)), HALVES),
     (conv("one-filter", (4, 4, 2), (1, 3, 3, 2), padding=(1, 1, 1, 1)), HALVES),
     (conv("no-bias", (4, 4, 4), (5, 3, 3, 4), bias=False), HALVES),
     (conv("row", (1, 20, 3), (4, 1, 5, 3)), MaxPool2DAttributes((1, 2), (1, 2))),
@@ -141,6 +141,11 @@ def test_random(start: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", range(160, LAYERS, 40))
 def test_many(start: int, tmp_path: Path) -> None:
     check(random_pairs(start, 40), tmp_path)
+
+
+def test_filters_with_gaps_are_refused() -> None:
+    case = conv("dilated", (9, 9, 2), (4, 3, 2, 2), dilation=(1, 2))
+    assert not is_taken(KERNEL, (case, HALVES))
 
 
 def test_larger_windows_are_refused() -> None:
