@@ -20,6 +20,7 @@ from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
+from firmware_export.c_writer import fused_steps
 from firmware_export.chooser import Choice
 from firmware_export.device.cores import CORES
 from firmware_export.device.counting import Count
@@ -135,6 +136,8 @@ class _Layer:
     zero_point: int | None
     sqnr_db: float | None
     count: Count | None
+    #: The layer that this one is computed in, and counted with.
+    inside: int | None
 
 
 def _macs(graph: Graph, node: Node) -> int:
@@ -155,6 +158,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _layers(data: ReportInput) -> list[_Layer]:
     known = {error.tensor: error.sqnr_db for error in data.layer_errors or ()}
     counts = {layer.index: layer.count for layer in data.profile.layers} if data.profile else {}
+    fused = fused_steps(data.graph, data.choice.selection.layers) if data.choice else {}
     rows = []
     for index, node in enumerate(data.graph.nodes):
         tensor = data.graph.tensors[node.output]
@@ -170,6 +174,7 @@ def _layers(data: ReportInput) -> list[_Layer]:
                 tensor.zero_point if tensor.quant else None,
                 known.get(node.output),
                 counts.get(index),
+                fused.get(index),
             )
         )
     return rows

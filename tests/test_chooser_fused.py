@@ -182,6 +182,7 @@ def test_an_export(optimize: str, tmp_path: Path) -> None:
     assert layers[0]["macs"] == 16 * 16 * 8 * 9
     report = (folder / "report.html").read_text()
     assert "conv2d + max_pool2d" in report
+    assert '<td class="n">in 1</td>' in report
 
 
 def test_float_ends(tmp_path: Path) -> None:
