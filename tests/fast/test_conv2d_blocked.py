@@ -15,7 +15,7 @@ def test_cases(tmp_path: Path) -> None:
     check_kernel("conv2d_blocked", cases, tmp_path)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.slow)])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken("conv2d_blocked", random_cases(random_conv, 48, seed))
     assert len(cases) > 15

@@ -51,7 +51,7 @@ def test_pairs_of_weights_beyond_a_half_word_are_refused() -> None:
     assert layer_of(STEM, extreme("too-large", -128, 0, (0.2, 0)), M0PLUS) is None
 
 
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_conv, 48, seed), M0PLUS)
     assert len(cases) > 15
@@ -59,7 +59,7 @@ def test_random(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(23, 28))
+@pytest.mark.parametrize("seed", range(22, 28))
 def test_many(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_conv, 48, seed), M3)
     check_kernel(STEM, cases, tmp_path, core=M3)

@@ -39,7 +39,7 @@ def test_cases(tmp_path: Path) -> None:
     check_kernel(KERNEL, [*cases, *WIDE], tmp_path)
 
 
-@pytest.mark.parametrize("seed", [31, 32, 33])
+@pytest.mark.parametrize("seed", [31])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_case, 40, seed))
     assert len(cases) > 30
@@ -47,7 +47,7 @@ def test_random(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(34, 40))
+@pytest.mark.parametrize("seed", range(32, 40))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_kernel(KERNEL, taken(KERNEL, random_cases(random_case, 40, seed)), tmp_path, samples=9)
 

@@ -54,7 +54,7 @@ def test_cases(tmp_path: Path) -> None:
     check_kernel(KERNEL, [*cases, *WIDE], tmp_path)
 
 
-@pytest.mark.parametrize("seed", [21, 22, 23])
+@pytest.mark.parametrize("seed", [21])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_case, 40, seed))
     assert len(cases) > 30
@@ -62,7 +62,7 @@ def test_random(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(24, 30))
+@pytest.mark.parametrize("seed", range(22, 30))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_kernel(KERNEL, taken(KERNEL, random_cases(random_case, 40, seed)), tmp_path, samples=9)
 

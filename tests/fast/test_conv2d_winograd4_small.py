@@ -21,7 +21,7 @@ def test_cases(core: str, tmp_path: Path) -> None:
     check_kernel(KERNEL, [*cases, *WIDE], tmp_path, core=CORES[core])
 
 
-@pytest.mark.parametrize("seed", [41, 42, 43])
+@pytest.mark.parametrize("seed", [41])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_case, 40, seed), M0PLUS)
     assert len(cases) > 20
@@ -29,7 +29,7 @@ def test_random(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(44, 50))
+@pytest.mark.parametrize("seed", range(42, 50))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_case, 40, seed), M0PLUS)
     check_kernel(KERNEL, cases, tmp_path, core=M0PLUS, samples=9)

@@ -87,14 +87,14 @@ def test_extremes(tmp_path: Path) -> None:
     check_kernel(KERNEL, EXTREME, tmp_path)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_depthwise, 80, seed))
     assert len(cases) > 15
     check_kernel(KERNEL, cases, tmp_path)
 
 
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21])
 def test_random_windows(seed: int, tmp_path: Path) -> None:
     cases = taken(KERNEL, random_cases(random_planar, 36, seed))
     assert len(cases) > 30

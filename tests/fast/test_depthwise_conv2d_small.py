@@ -104,7 +104,7 @@ def test_weights_beyond_a_half_word_are_refused() -> None:
     assert layer_of(STEM, extreme("too-large", -128, 0, (0.2, 0)), M0PLUS) is None
 
 
-@pytest.mark.parametrize("seed", [41, 42])
+@pytest.mark.parametrize("seed", [41])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_window, 48, seed), M0PLUS)
     assert len(cases) > 15
@@ -112,7 +112,7 @@ def test_random(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(43, 48))
+@pytest.mark.parametrize("seed", range(42, 48))
 def test_many(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_window, 48, seed), M3)
     check_kernel(STEM, cases, tmp_path, core=M3)
