@@ -13,6 +13,7 @@ from edgecnn.loading import load_path
 from edgecnn.passes.remove_channels import remove_channels
 from firmware_export import boards
 from firmware_export.chooser import Choice, budget_of, choose_kernels, plain_weight_bytes
+from firmware_export.chooser.excerpt import rows_of
 from firmware_export.chooser.selection import Budget, select
 from firmware_export.chooser.trials import PORTABLE, linked_bytes
 from firmware_export.device.build import COMPILERS, unavailable
@@ -150,3 +151,27 @@ def test_balanced_keeps_flash(model: str, core: str, shared_path: Callable[[str]
             assert sum(linked) <= 1.35 * plain_weight_bytes(graph) + 24 * 1024
     speed = choose_kernels(graph, choose(core, None), "speed")
     assert speed.selection.cycles <= choice.selection.cycles
+
+
+def large(rows: int) -> Graph:
+    """A convolution over an image of 64 columns: 0.3 million multiply-accumulates a row."""
+    case = conv("large", (rows, 64, 16), (32, 3, 3, 16), padding=(1, 1, 1, 1))
+    return build([case])
+
+
+def test_large_layers_are_tried_on_a_part_of_their_image() -> None:
+    """What is tried takes a second at most; cycles are those of the whole, but for borders."""
+    few, many = (choose_kernels(large(rows), M4, "speed") for rows in (24, 240))
+    assert rows_of(large(24), large(24).nodes)[1] == 1  # as few rows as are ever taken
+    excerpt, factor = rows_of(large(240), large(240).nodes)
+    assert excerpt.tensors["large"].shape[1] * factor == 240
+    assert few.selection.kernels == many.selection.kernels
+    assert 9.5 < many.selection.cycles / few.selection.cycles < 10.5
+
+
+def test_small_layers_are_tried_whole() -> None:
+    graph = layers()
+    for node in graph.nodes:
+        excerpt, factor = rows_of(graph, [node])
+        assert factor == 1
+        assert excerpt.tensors[node.output].shape == graph.tensors[node.output].shape

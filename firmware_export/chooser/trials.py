@@ -20,6 +20,7 @@ from edgecnn.ir import Graph, Node
 from edgecnn.operators import Dialect, operator
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import CNetwork, Provenance, instance_name, to_c
+from firmware_export.chooser.excerpt import rows_of
 from firmware_export.device.build import COMPILE_FLAGS, GCC, build
 from firmware_export.device.cores import Core
 from firmware_export.device.cycles import MODELS
@@ -173,14 +174,38 @@ def measured(found: Sequence[Group], core: Core, compiler: str) -> tuple[Trials,
 
 
 def _trials(group: Group, core: Core, compiler: str) -> Trials:
+    excerpt, factor = _excerpt(group, core)
+    found = tuple(
+        replace(
+            trial,
+            cycles=int(trial.cycles * factor),
+            scratch_bytes=group.layers[trial.kernel][0].scratch_bytes,
+        )
+        for trial in _tried(excerpt, core, compiler)
+    )
+    return Trials(group, found)
+
+
+def _excerpt(group: Group, core: Core) -> tuple[Group, float]:
+    """The first layer of a group, on a part of its image if it is large; how much more all is."""
+    graph, factor = rows_of(group.graph, group.nodes)
+    if factor == 1.0:
+        return group, factor
+    for member, layers in _fused(graph, core) if group.is_fused else _single(graph, core):
+        if set(layers) == set(group.layers):
+            return Group(graph, (member,), {k: (layer,) for k, layer in layers.items()}), factor
+    return group, 1.0
+
+
+def _tried(group: Group, core: Core, compiler: str) -> tuple[Trial, ...]:
     graph, chosen = _side_by_side(group)
     network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
     entry = _cache_folder() / f"{_key(network, core, compiler)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return Trials(group, tuple(Trial(**fields) for fields in json.loads(entry.read_text())))
+        return tuple(Trial(**fields) for fields in json.loads(entry.read_text()))
     trials = _measure(graph, network, group, core, compiler)
     _keep(entry, json.dumps([asdict(trial) for trial in trials]))
-    return Trials(group, trials)
+    return trials
 
 
 def _side_by_side(group: Group) -> tuple[Graph, dict[str, CLayer]]:
