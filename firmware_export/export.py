@@ -20,7 +20,6 @@ from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
 from firmware_export.analysis import total_macs
-from firmware_export.boards import Board
 from firmware_export.c_writer import CNetwork, Provenance, check_name, to_c
 from firmware_export.chooser import OPTIMIZE, Choice, choose_kernels
 from firmware_export.device.profile import Profile
@@ -156,7 +155,7 @@ def export(
         write_files(folder, {**network.files, f"{graph.name}.tflite": tflite})
         artifact = Artifact(graph, tflite, graph.name, folder, float_io=float_io)
         written = _Written(network, tflite, artifact, provenance, choice)
-        fits = _fits(written, target.board)
+        fits = _fits(written, target)
         fit = None if target.board is None else fits[target.board.name]
         runnable = target if fit is None or fit.fits else replace(target, board=None)
         step("verifying every tensor on every runner")
@@ -215,13 +214,19 @@ def _choice(graph: Graph, target: Target, optimize: str, step: Step) -> Choice |
     return choose_kernels(graph, target, optimize, step=step)
 
 
-def _fits(written: _Written, board: Board | None) -> dict[str, Fit]:
+def _fits(written: _Written, target: Target) -> dict[str, Fit]:
     """Whether the network fits each known board, and the one that it is for."""
-    known = boards.all_boards()
+    known, board = boards.all_boards(), target.board
     looked_at = known if board is None else {**known, board.name: board}
     folder = written.artifact.c_directory
     assert folder is not None
-    return board_fits(folder, written.artifact.name, written.network, looked_at.values())
+    return board_fits(
+        folder,
+        written.artifact.name,
+        written.network,
+        looked_at.values(),
+        core=target.core.name,
+    )
 
 
 def _runners(names: str | Sequence[str] | None, target: Target) -> list[Runner]:

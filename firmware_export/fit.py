@@ -170,12 +170,18 @@ def _with_remedies(found: Fit, smallest: Board | None) -> Fit:
 
 
 def board_fits(
-    directory: Path, name: str, network: CNetwork, boards: Iterable[Board] | None = None
+    directory: Path,
+    name: str,
+    network: CNetwork,
+    boards: Iterable[Board] | None = None,
+    *,
+    core: str | None = None,
 ) -> dict[str, Fit]:
     """The fit of a network called ``name`` on some boards, or on all that are known.
 
     ``directory`` holds its generated files, which are compiled once for each core that is asked
-    for. Where it does not fit, the smallest known board on which it does is looked for.
+    for, or for ``core`` alone, where its kernels are that one's: on another core an export would
+    have others. Where it does not fit, the smallest known board on which it does is looked for.
     """
 
     @functools.cache
@@ -186,7 +192,7 @@ def board_fits(
         return fit(
             board,
             weight_bytes=network.weight_bytes,
-            code_bytes=code_bytes(board.core),
+            code_bytes=code_bytes(core or board.core),
             arena_bytes=network.plan.arena_bytes,
         )
 

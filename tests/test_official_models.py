@@ -35,8 +35,8 @@ NOISE_FLOAT = (
     "tinymaix/cifar10_f",
     "mlperf_tiny/ad01_fp32",
     "mlperf_tiny/kws_ref_model_float32",
-    "mlperf_tiny/pretrainedResnet",
-    "mlperf_tiny/vww_96_float",
+    pytest.param("mlperf_tiny/pretrainedResnet", marks=pytest.mark.slow),
+    pytest.param("mlperf_tiny/vww_96_float", marks=pytest.mark.slow),
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +78,32 @@ def build(
     Raises `UserError` where the compiler is missing or refuses the code, and `FitError` where the
     program is larger than the memory.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        path = link(
-            Path(folder), artifact, core, compiler=compiler, memory=memory,
-            stack_bytes=stack_bytes, defines=defines,
-        )  # fmt: skip
-        return parse(path.read_bytes(), f"the program for {core.title}")
+    key = (_digest(artifact), core, compiler, memory, stack_bytes, tuple(defines))
+    if key not in _recent:
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+            path = link(
+                Path(folder), artifact, core, compiler=compiler, memory=memory,
+                stack_bytes=stack_bytes, defines=defines,
+            )  # fmt: skip
+            program = parse(path.read_bytes(), f"the program for {core.title}")
+        while len(_recent) >= _RECENT:
+            _recent.pop(next(iter(_recent)))
+        _recent[key] = program
+    return _recent[key]
+
+
+#: The last programs, since an export runs the same one to verify and to count.
+_recent: dict[Hashable, Program] = {}
+_RECENT = 2
+
+
+def _digest(artifact: Artifact) -> str:
+    """A hash of all that a program is made from, beside what `build` is told."""
+    assert artifact.c_directory is not None
+    digest = hashlib.sha256(f"{artifact.name} {artifact.float_io}".encode())
+    for path in sorted(artifact.c_directory.glob("*.[ch]")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,7 @@ def test_float_ends(runner: QemuRunner, tmp_path: Path) -> None:
     check(artifact, [host_c.RUNNER, *map(runner.built_by, COMPILERS)], 40, floats=1)
 
 
+@pytest.mark.slow
 def test_an_official_model(shared_path: Callable[[str], Path], tmp_path: Path) -> None:
     model = shared_path("models/mlperf_tiny/pretrainedResnet_quant.tflite")
     succeeds("export", model, "-o", tmp_path, "--name", "resnet", "--runners", "numpy",

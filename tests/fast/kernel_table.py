@@ -34,18 +34,26 @@ def taken(kernel: str, cases: Sequence[Case], core: Core = M4) -> list[Case]:
     return [case for case in cases if layer_of(kernel, case, core) is not None]
 
 
-def every_kernel(graph: Graph, core: Core) -> tuple[Graph, dict[str, CLayer]]:
-    """Each node of a graph that fast kernels can compute, once for each of them; and its layers.
+def every_kernel(graph: Graph, core: Core, most: int = 5) -> tuple[Graph, dict[str, CLayer]]:
+    """Nodes of a graph, once for each fast kernel that computes them; and their layers.
 
-    The inputs of the nodes become inputs of the graph.
+    For each kernel the first nodes are taken, and the last, up to ``most`` in all. The inputs of
+    the nodes become inputs of the graph.
     """
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for stem in candidates(node, graph, core):
+            found.setdefault(stem, []).append(node.output)
+    kept = {stem: {*names[: most - 1], names[-1]} for stem, names in found.items()}
     tensors: dict[str, Tensor] = {}
     nodes: list[Node] = []
     layers: dict[str, CLayer] = {}
     for node in graph.nodes:
-        for i, layer in enumerate(candidates(node, graph, core).values()):
-            (output,) = node.outputs
-            name = f"{output} by {i}"
+        (output, *_) = node.outputs
+        for stem, layer in candidates(node, graph, core).items():
+            if output not in kept[stem]:
+                continue
+            name = f"{output} by {stem}"
             tensors |= {n: replace(graph.tensors[n], name=n) for n in node.inputs if n}
             tensors[name] = replace(graph.tensors[output], name=name)
             nodes.append(replace(node, outputs=(name,)))

@@ -25,11 +25,11 @@ def check_part(stem: str, directory: Path, part: slice) -> None:
 
 @pytest.mark.parametrize("stem", KERNELS)
 def test_some_layers(stem: str, tmp_path: Path) -> None:
-    check_part(stem, tmp_path, slice(0, 16))
+    check_part(stem, tmp_path, slice(0, 8))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(16, LAYERS, _PART))
+@pytest.mark.parametrize("start", range(8, LAYERS, _PART))
 @pytest.mark.parametrize("stem", KERNELS)
 def test_all_layers(stem: str, start: int, tmp_path: Path) -> None:
     check_part(stem, tmp_path, slice(start, start + _PART))

@@ -62,7 +62,9 @@ def test_leaves_weights_with_a_zero_point() -> None:
     assert layer_of(STEM, shifted) is None
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize(
+    "seed", [11, pytest.param(12, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)]
+)
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_linear, 48, seed))
     assert len(cases) > 25

@@ -20,7 +20,7 @@ def test_every_number_of_channels(tmp_path: Path) -> None:
     check_kernel(STEM, cases, tmp_path)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.slow)])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_pool, 48, seed))
     assert len(cases) > 45

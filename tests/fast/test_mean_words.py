@@ -42,7 +42,7 @@ def test_as_many_values_as_fit(tmp_path: Path) -> None:
     assert layer_of(STEM, mean("more", (1, 16, 16, 8), (1, 2))) is None
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.slow)])
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(mean_over_space, 48, seed))
     assert len(cases) > 40

@@ -36,7 +36,9 @@ def test_every_pair(tmp_path: Path) -> None:
     check_kernel(STEM, cases, tmp_path, feeds=feeds)
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize(
+    "seed", [11, pytest.param(12, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)]
+)
 def test_random(seed: int, tmp_path: Path) -> None:
     cases = taken(STEM, random_cases(random_mul, 48, seed))
     assert len(cases) > 25
