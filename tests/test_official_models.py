@@ -20,8 +20,8 @@ Find = Callable[[str], Path]
 INT8 = (
     "mlperf_tiny/ad01_int8",
     "mlperf_tiny/kws_ref_model",
-    "mlperf_tiny/pretrainedResnet_quant",
-    "mlperf_tiny/vww_96_int8",
+    pytest.param("mlperf_tiny/pretrainedResnet_quant", marks=pytest.mark.slow),
+    pytest.param("mlperf_tiny/vww_96_int8", marks=pytest.mark.slow),
     "tflm/hello_world_int8",
     "tflm/micro_speech__models__micro_speech_quantized",
     "tinymaix/cifar10_q",

@@ -24,6 +24,7 @@ class CaseTests:
     def test_random(self, tmp_path: Path) -> None:
         check(random_cases(self.draw, self.count, 1), tmp_path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(2, 7))
     def test_many_random(self, seed: int, tmp_path: Path) -> None:
         check(random_cases(self.draw, self.count, seed), tmp_path, seed=seed)

@@ -80,6 +80,7 @@ def test_random(tmp_path: Path) -> None:
     check(random_cases(random_case, 48, 1), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_case, 48, seed), tmp_path, seed=seed)

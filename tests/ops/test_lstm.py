@@ -121,6 +121,7 @@ def test_random(tmp_path: Path) -> None:
     check(random_cases(random_layer, 48, 1), tmp_path, samples=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_layer, 48, seed), tmp_path, samples=20, seed=seed)

@@ -77,6 +77,7 @@ def test_random(tmp_path: Path) -> None:
     check(random_cases(random_mean, 60, 1), tmp_path, samples=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_mean, 60, seed), tmp_path, samples=20, seed=seed)

@@ -52,6 +52,7 @@ def test_random(tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_relu6, 100, 1), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 3))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_relu6, 200, seed), tmp_path)

@@ -78,6 +78,7 @@ def test_random(tmp_path: Path) -> None:
     check(random_cases(random_softmax, 48, 1), tmp_path, samples=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_softmax, 48, seed), tmp_path, samples=20, seed=seed)

@@ -99,6 +99,7 @@ def test_random(tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_table, 60, 1), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 5))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_table, 80, seed), tmp_path)

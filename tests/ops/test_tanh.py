@@ -40,6 +40,7 @@ def test_random(tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_tanh, 60, 1), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 4))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_all_bytes(random_cases(random_tanh, 150, seed), tmp_path)

@@ -43,14 +43,14 @@ class Expected:
 
 EXPECTED = {
     "csp-mish": Expected(0.97, operators=("split", "concat", "table"), slow=True),
-    "vgg": Expected(0.96, operators=("max_pool2d",)),
+    "vgg": Expected(0.96, operators=("max_pool2d",), slow=True),
     "mobilenet-v1": Expected(0.95, operators=("depthwise_conv2d",), slow=True),
-    "mobilenet-v2": Expected(0.95, operators=("depthwise_conv2d", "add")),
+    "mobilenet-v2": Expected(0.95, operators=("depthwise_conv2d", "add"), slow=True),
     "mobilenet-v3": Expected(0.95, operators=("hard_swish", "mul", "mean"), slow=True),
     "keywords": Expected(0.97, operators=("depthwise_conv2d",)),
     "autoencoder": Expected(0.9, operators=("sigmoid",)),
-    "u-net": Expected(0.93, operators=("transpose_conv2d", "concat")),
-    "transfer": Expected(0.9),
+    "u-net": Expected(0.93, operators=("transpose_conv2d", "concat"), slow=True),
+    "transfer": Expected(0.9, slow=True),
     "face-embedding": Expected(0.95, operators=("l2_normalization",)),
     "fingerprints": Expected(0.9, operators=("sub",), slow=True),
     "hyperspectral": Expected(0.97),
