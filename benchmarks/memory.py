@@ -65,9 +65,10 @@ def tflm_bytes(model: Path) -> tuple[int, int]:
 
 def measure(model: Path) -> dict[str, int | str]:
     """One row of the table."""
-    graph = remove_channels(load_path(model)).graph
+    given = load_path(model)
+    graph = remove_channels(given).graph
     target = choose(CORE, None)
-    chosen = choose_kernels(graph, target, "balanced").selection.layers
+    chosen = choose_kernels(graph, target, "balanced", given=given).selection.layers
     network = to_c(graph, "network", Provenance("", "", ""), chosen=chosen)
     with generated(graph, chosen=chosen) as artifact:
         assert artifact.c_directory is not None

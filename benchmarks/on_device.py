@@ -147,13 +147,15 @@ def is_exact(artifact: Artifact, runner: CortexMRunner) -> bool:
     )
 
 
-def measure(graph: Graph, cpu: str, compiler: str, optimize: str, removed: int) -> Row:
+def measure(
+    graph: Graph, given: Graph, cpu: str, compiler: str, optimize: str, removed: int
+) -> Row:
     """Choose kernels for, count and check one row."""
     missing = unavailable(compiler)
     if missing is not None:
         return Row(graph.name, cpu, compiler, skipped=missing, removed=removed)
     target = choose(cpu, None)
-    chosen = choose_kernels(graph, target, optimize).selection.layers
+    chosen = choose_kernels(graph, target, optimize, given=given).selection.layers
     weight_bytes = to_c(graph, "network", Provenance("", "", ""), chosen=chosen).weight_bytes
     with generated(graph, chosen=chosen) as artifact:
         found = profile(artifact, target, weight_bytes=weight_bytes, compiler=compiler)
@@ -296,7 +298,7 @@ def measured(selected: argparse.Namespace, folder: Path) -> Iterator[Row]:
         for variant, removed in variants(graph):
             for cpu in selected.cpu or CORES:
                 for compiler in selected.compiler or COMPILERS:
-                    yield measure(variant, cpu, compiler, selected.optimize, removed)
+                    yield measure(variant, graph, cpu, compiler, selected.optimize, removed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -148,7 +148,7 @@ def export(
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)
     with staging(Path(directory)) as folder:
-        choice = _choice(graph, target, optimize, step)
+        choice = _choice(graph, given, target, optimize, step)
         step("writing C and .tflite")
         chosen = {} if choice is None else choice.selection.layers
         network = to_c(graph, graph.name, provenance, float_io=float_io, chosen=chosen)
@@ -207,11 +207,11 @@ def _target(board: str | None, cpu: str | None, optimize: str) -> Target:
     return choose(cpu, board)
 
 
-def _choice(graph: Graph, target: Target, optimize: str, step: Step) -> Choice | None:
+def _choice(graph: Graph, given: Graph, target: Target, optimize: str, step: Step) -> Choice | None:
     """The kernels for the target; None where no compiler or emulator is there to try them."""
     if emulation_unavailable() is not None:
         return None
-    return choose_kernels(graph, target, optimize, step=step)
+    return choose_kernels(graph, target, optimize, given=given, step=step)
 
 
 def _fits(written: _Written, target: Target) -> dict[str, Fit]:

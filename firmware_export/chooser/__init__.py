@@ -77,11 +77,13 @@ def choose_kernels(
     target: Target,
     optimize: str,
     *,
+    given: Graph | None = None,
     compiler: str | None = None,
     step: Callable[[str], None] = lambda text: None,
 ) -> Choice:
     """Pick a kernel for each layer of an int8 graph: the fastest set that fits the budget.
 
+    ``given`` is the graph whose weights the budget goes by, where channels of it were removed.
     Deterministic for a graph, a target and the versions of compiler and cycle table. Trials are
     kept in the user's cache folder, so that a layer is measured once. ``step`` is told what
     begins. Raises `UserError` where no compiler for the core is there.
@@ -91,7 +93,9 @@ def choose_kernels(
     if found:
         step(f"trying kernels for {len(found)} kinds of layers on a {target.core.title}")
     trials = measured(found, target.core, used)
-    selection = _fitting(graph, trials, budget_of(graph, target, optimize), target.core, used)
+    selection = _fitting(
+        graph, trials, budget_of(given or graph, target, optimize), target.core, used
+    )
     return Choice(optimize, target.core.name, used, trials, selection)
 
 
