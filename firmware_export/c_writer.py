@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import identifiers
 from edgecnn.errors import UserError
-from edgecnn.identifiers import problem
 from edgecnn.ir import INT8, Array, Graph, Node, Tensor
 from edgecnn.operators import Dialect, operator
 from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.memory import checker
-from firmware_export.memory.lifetimes import buffers, scratch_name, storage
+from firmware_export.memory.lifetimes import call_inputs, problem, scratch_name, storage
 from firmware_export.memory.plan import ALIGNMENT, Plan
 from firmware_export.memory.planner import plan
 
@@ -126,7 +126,7 @@ def comment_text(text: str, limit: int = 96) -> str:
 
 def check_name(name: str) -> str:
     """Return a network's name if C and the file system can use it, else raise `UserError`."""
-    reason = problem(name)
+    reason = identifiers.problem(name)
     if reason is not None:
         raise UserError(f"--name '{name}' cannot name C functions and files: {reason}")
     return name
@@ -188,8 +188,8 @@ class _Writer:
             None if step in self.fused else chosen.get(node.output) or self._layer(node)
             for step, node in enumerate(graph.nodes)
         )
-        scratch = {s: layer.scratch_bytes for s, layer in enumerate(self.layers) if layer}
-        self.plan = plan(buffers(graph, scratch, self.fused))
+        calls = {step: layer for step, layer in enumerate(self.layers) if layer}
+        self.plan = plan(problem(graph, calls, self.fused))
         checker.check(self.plan)
         self.owner = storage(graph)
         self.index = {tensor: i for i, tensor in enumerate(graph.activations())}
@@ -273,10 +273,7 @@ class _Writer:
     def _arguments(self, step: int, node: Node, layer: CLayer) -> list[str]:
         """What the kernel is called with after its parameters: inputs, scratch, outputs."""
         arguments = []
-        members = self._members(step)
-        between = {name for inner in members[:-1] for name in inner.outputs}
-        inputs = [n for member in members for n in member.inputs if n not in between]
-        for position, name in enumerate(inputs):
+        for position, name in enumerate(call_inputs(self.graph, step, self.fused)):
             if position in layer.constants:
                 array = layer.constants[position]
                 arguments.append(self._array(step, node, f"operand{position}", array))

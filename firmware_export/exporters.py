@@ -31,6 +31,17 @@ class CArray:
 FieldValue = int | Sequence[int] | Sequence[Sequence[int]] | CArray
 
 
+@dataclass(frozen=True)
+class Distance:
+    """How many bytes below an input an output has to begin to be written over it as it is read.
+
+    Further below does as well, unless the distance ``is_exact``.
+    """
+
+    bytes: int
+    is_exact: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class CLayer:
     """One call ``edgecnn_<kernel>(&params, inputs…, scratch, output)``.
@@ -42,6 +53,7 @@ class CLayer:
     that a network has, with all that is in it as constants; or once for all shapes if it
     ``is_shared``. A call may compute nodes before its own on the way, whose first outputs are
     ``inside``, in execution order: it takes their inputs, and they have no call and no storage.
+    ``overlaps`` has the inputs, by position, that the first output may be written over.
     """
 
     kernel: str
@@ -55,6 +67,7 @@ class CLayer:
     joins_inputs: bool = False
     joins_outputs: bool = False
     inside: tuple[str, ...] = ()
+    overlaps: Mapping[int, Distance] = field(default_factory=dict)
 
 
 class Exporter(Generic[P]):

@@ -25,8 +25,9 @@ from edgecnn.simulator import differing_operators
 from firmware_export.boards import Board, all_boards
 from firmware_export.device.counting import Count
 from firmware_export.device.profile import LayerProfile, Milliseconds, Profile
+from firmware_export.exporters import CLayer
 from firmware_export.fit import Fit, fit
-from firmware_export.memory.lifetimes import buffers
+from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.planner import plan
 from firmware_export.report import ReportInput, number, printable, render
 from firmware_export.report_figures import decibels, usage
@@ -67,7 +68,7 @@ def report_input(names: list[str] | None = None) -> ReportInput:
         version="1.2.3",
         source_sha256="ab" * 32,
         graph=graph,
-        plan=plan(buffers(graph, {1: 20})),
+        plan=plan(problem(graph, {1: CLayer("", {}, scratch_bytes=20)})),
         weight_bytes=23456,
         file_sizes={"digits.c": 4321, "digits.h": 99},
         parity=ParityReport("tflm", 13, runners),
@@ -127,7 +128,7 @@ def test_known_differences_name_the_operators_that_the_network_has() -> None:
         ]
     )
     data = dataclasses.replace(report_input(), graph=graph, layer_errors=None)
-    data = dataclasses.replace(data, plan=plan(buffers(graph, {})))
+    data = dataclasses.replace(data, plan=plan(problem(graph, {})))
     text = Page(render(data)).text
     assert (
         "5 values differ from the reference exactly as predicted: in sum it reads the bytes as "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from edgecnn.ir import Graph
 from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer
-from firmware_export.memory.lifetimes import buffers
+from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.planner import plan
 
 #: Instead of a kernel: of layers that could be computed together, and of those that are.
@@ -112,13 +112,14 @@ class _Set:
 
     @property
     def arena_bytes(self) -> int:
-        scratch: dict[int, int] = {}
+        layers: dict[int, CLayer] = {}
         fused: dict[int, int] = {}
         for group, trial, left in self.parts():
-            for *inside, step in (group.members[i] for i in left):
-                scratch[step] = trial.scratch_bytes
+            for i in left:
+                *inside, step = group.members[i]
+                layers[step] = group.layers[trial.kernel][i]
                 fused |= dict.fromkeys(inside, step)
-        return plan(buffers(self.graph, scratch, fused)).arena_bytes
+        return plan(problem(self.graph, layers, fused)).arena_bytes
 
     def with_trial(self, i: int, trial: Trial | None) -> _Set:
         """The set with another trial, and without what computes some of the same nodes."""

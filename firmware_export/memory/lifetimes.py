@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from edgecnn.ir import Graph
 from edgecnn.operators import operator
-from firmware_export.memory.plan import Buffer
+from firmware_export.exporters import CLayer, Distance
+from firmware_export.memory.plan import Buffer, Overlap, Problem
 
 
 def storage(graph: Graph) -> dict[str, str]:
@@ -24,12 +25,12 @@ def scratch_name(step: int) -> str:
     return f"scratch of layer {step}"
 
 
-def buffers(
-    graph: Graph, scratch: Mapping[int, int], fused: Mapping[int, int] | None = None
-) -> tuple[Buffer, ...]:
-    """Buffers of an int8 graph in execution order.
+def problem(
+    graph: Graph, layers: Mapping[int, CLayer], fused: Mapping[int, int] | None = None
+) -> Problem:
+    """Buffers of an int8 graph in execution order, and which of them may overlap.
 
-    ``scratch[step]`` is the working memory of a layer in bytes. Inputs live from before the
+    ``layers[step]`` is the call that computes a node; views have none. Inputs live from before the
     first layer, outputs until after the last one. ``fused[step]`` is the later layer that a node
     is computed in: what it gives has no buffer, and what it takes lives until then.
     """
@@ -49,5 +50,35 @@ def buffers(
     for name in graph.outputs:
         last[owner[name]] = len(graph.nodes)
     found = [Buffer(n, graph.tensors[n].nbytes, first[n], last[n]) for n in first]
+    scratch = {step: layer.scratch_bytes for step, layer in layers.items()}
     found += [Buffer(scratch_name(s), size, s, s) for s, size in scratch.items() if size]
-    return tuple(sorted(found, key=lambda b: (b.first, b.last, b.name)))
+    overlaps = [
+        overlap
+        for step, layer in sorted(layers.items())
+        for overlap in _overlaps(graph, step, layer, within, owner)
+        if last[overlap.read] == step == first[overlap.written]
+    ]
+    return Problem(tuple(sorted(found, key=lambda b: (b.first, b.last, b.name))), tuple(overlaps))
+
+
+def call_inputs(graph: Graph, step: int, fused: Mapping[int, int]) -> list[str]:
+    """What the call of a layer takes: the inputs of all nodes that it computes, in their order."""
+    members = [*(graph.nodes[s] for s, at in fused.items() if at == step), graph.nodes[step]]
+    between = {name for inner in members[:-1] for name in inner.outputs}
+    return [name for member in members for name in member.inputs if name not in between]
+
+
+def _overlaps(
+    graph: Graph, step: int, layer: CLayer, fused: Mapping[int, int], owner: Mapping[str, str]
+) -> list[Overlap]:
+    """Which inputs a layer may write its first output over."""
+    written = owner[graph.nodes[step].output]
+    found: dict[str, list[Distance | None]] = {}
+    for position, name in enumerate(call_inputs(graph, step, fused)):
+        if name in owner:
+            found.setdefault(owner[name], []).append(layer.overlaps.get(position))
+    return [
+        Overlap(written, read, each[0].bytes, each[0].is_exact)
+        for read, each in found.items()
+        if each[0] is not None and all(distance == each[0] for distance in each)
+    ]

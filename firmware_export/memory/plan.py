@@ -23,12 +23,40 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """A layer's input and output that may share bytes, since it writes over what it has read.
+
+    They may at the one step where both are in use, if ``offsets[read] - offsets[written]`` is
+    ``distance`` bytes or more; just ``distance`` where it ``is_exact``.
+    """
+
+    written: str
+    read: str
+    distance: int
+    is_exact: bool = False
+
+    def allows(self, written: int, read: int) -> bool:
+        """Whether the two may lie at these offsets."""
+        apart = read - written
+        return apart == self.distance if self.is_exact else apart >= self.distance
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a plan is made for."""
+
+    buffers: tuple[Buffer, ...]
+    overlaps: tuple[Overlap, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """Offsets, in bytes from the arena's start, of every buffer; and the arena's size."""
 
     buffers: tuple[Buffer, ...]
     offsets: Mapping[str, int]
     arena_bytes: int
+    overlaps: tuple[Overlap, ...] = ()
 
 
 def aligned(size: int) -> int:

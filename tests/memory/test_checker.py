@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.errors import InvariantError
 from firmware_export.memory import checker
-from firmware_export.memory.plan import Buffer, Plan
+from firmware_export.memory.plan import Buffer, Overlap, Plan
 
 A, B, C = Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2), Buffer("c", 4, 2, 3)
 
@@ -43,3 +43,35 @@ def test_meeting_at_one_step_is_meeting() -> None:
     early, late = Buffer("early", 4, 0, 5), Buffer("late", 4, 5, 9)
     with pytest.raises(InvariantError, match="overlap"):
         checker.check(Plan((early, late), {"early": 0, "late": 0}, 4))
+
+
+@pytest.mark.parametrize(
+    ("apart", "overlap", "is_sound"),
+    [
+        (4, Overlap("b", "a", 4), True),
+        (4, Overlap("b", "a", 0), True),
+        (4, Overlap("b", "a", 5), False),
+        (4, Overlap("b", "a", 4, is_exact=True), True),
+        (4, Overlap("b", "a", 0, is_exact=True), False),
+        (4, Overlap("a", "b", 4), False),
+        (-4, Overlap("b", "a", 0), False),
+        (-4, Overlap("b", "a", -4), True),
+    ],
+)
+def test_what_may_overlap_does_so_as_far_as_it_may(
+    apart: int, overlap: Overlap, is_sound: bool
+) -> None:
+    plan = Plan((A, B), {"a": 8 + apart, "b": 8}, 32, (overlap,))
+    if is_sound:
+        checker.check(plan)
+    else:
+        with pytest.raises(InvariantError, match="'a' and 'b' overlap"):
+            checker.check(plan)
+
+
+def test_what_is_still_needed_is_not_overlapped() -> None:
+    """The input is read once more after the layer that could write over it."""
+    later = Buffer("a", 8, 0, 2)
+    plan = Plan((later, B), {"a": 0, "b": 0}, 8, (Overlap("b", "a", 0),))
+    with pytest.raises(InvariantError, match="'a' and 'b' overlap"):
+        checker.check(plan)
