@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 from edgecnn.accumulate import folded_bias, output_multipliers, weights_problem
 from edgecnn.fixedpoint import requantize
 from edgecnn.ir import Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Operator, activation_limits, apply_activation
-from edgecnn.windows import Padding, Pair, Window, image_output_shape
+from edgecnn.windows import Padding, Pair, RowWindow, Window, image_output_shape
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,20 @@ class ConvolutionOperator(Operator[A, P], Generic[A, P]):
             output_zero_point=output.zero_point,
             activation_min=low,
             activation_max=high,
+        )
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """The rows under the window; those outside of the image hold its zero point."""
+        a = node.attributes
+        assert isinstance(a, ConvolutionAttributes)
+        window = window_of(a, graph.tensors[node.inputs[1]].shape)
+        above, _, left, right = a.padding
+        return RowWindow(
+            replace(a, padding=(0, 0, left, right)),
+            window.extent[0],
+            window.stride[0],
+            above,
+            graph.tensors[node.inputs[0]].zero_point,
         )
 
     def rescaled(self, params: P, sums: Array) -> Array:

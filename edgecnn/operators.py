@@ -20,6 +20,7 @@ import numpy as np
 from edgecnn.errors import InvariantError
 from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, round_half_away
 from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Shape
+from edgecnn.windows import RowWindow
 
 A = TypeVar("A", bound=Attributes)
 P = TypeVar("P")
@@ -139,6 +140,13 @@ class Operator(Generic[A, P]):
         where there are none; the passes then write a transpose out.
         """
         return attributes if self.is_elementwise else None
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """How rows of the output, an image (1, H, W, C), depend on rows of the inputs.
+
+        Of an int8 node; None where the operator cannot be computed row by row.
+        """
+        return RowWindow(node.attributes) if self.is_elementwise else None
 
     def keeps_samples_apart(self, attributes: A) -> bool:
         """Whether the first dimension is only a batch, so that many samples run at once."""

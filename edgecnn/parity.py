@@ -36,7 +36,8 @@ class Artifact:
     ``tflite`` is the file to run; ``c_directory`` holds the generated C of ``name``, where
     there is some, and ``c_tensors`` the tensors in the order in which it numbers them (as
     ``graph.activations()`` by default). With ``float_io`` both have float ends around the int8
-    graph (`edgecnn.float_io`): sessions take float32, and show the float outputs too.
+    graph (`edgecnn.float_io`): sessions take float32, and show the float outputs too. The C that
+    ``is_fed`` takes its input in rows instead of from the arena.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class Artifact:
     c_directory: Path | None = None
     c_tensors: tuple[str, ...] = ()
     float_io: bool = False
+    is_fed: bool = False
 
 
 class Session(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from edgecnn.operators import (
     activation_limits,
     same_quantization_problem,
 )
-from edgecnn.windows import Padding, Pair, Window, count_inside, image_output_shape
+from edgecnn.windows import Padding, Pair, RowWindow, Window, count_inside, image_output_shape
 
 A = TypeVar("A", bound="PoolAttributes")
 
@@ -56,6 +56,17 @@ class PoolOperator(Operator[A, PoolParams]):
     def infer_shapes(self, attributes: A, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """A position of the window each; the channels stay."""
         return (image_output_shape(shapes[0], attributes.window, shapes[0][3]),)
+
+    #: The byte that counts as nothing in a window; None where there is no such byte.
+    neutral: ClassVar[int | None] = None
+
+    def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
+        """The rows under the window."""
+        a = node.attributes
+        assert isinstance(a, PoolAttributes)
+        above, _, left, right = a.padding
+        attributes = replace(a, padding=(0, 0, left, right))
+        return RowWindow(attributes, a.size[0], a.stride[0], above, self.neutral)
 
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> PoolParams:
         """The window, and the limits of the fused activation."""

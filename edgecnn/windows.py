@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.ir import Array, Shape
+from edgecnn.ir import Array, Attributes, Shape
 
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
@@ -35,6 +35,27 @@ class Window:
             (height + top + bottom - eh) // self.stride[0] + 1,
             (width + left + right - ew) // self.stride[1] + 1,
         )
+
+
+@dataclass(frozen=True)
+class RowWindow:
+    """Which rows of an image (1, H, W, C) an operator needs for a row of its output.
+
+    It takes ``size`` rows of each input, ``stride`` below those of the row before; the first ones
+    begin ``above`` rows over the image. Rows outside of it count as ``fill`` in every byte; None
+    where there must not be any. ``attributes`` are those of a node on such rows alone, without
+    padding above and below.
+    """
+
+    attributes: Attributes
+    size: int = 1
+    stride: int = 1
+    above: int = 0
+    fill: int | None = None
+
+    def rows(self, outputs: int) -> int:
+        """Rows of an input for a number of rows of the output."""
+        return self.size + (outputs - 1) * self.stride
 
 
 def same_padding(image: Pair, size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:

@@ -17,13 +17,21 @@ from edgecnn.ir import INT8, Array, Graph, Node, Tensor
 from edgecnn.operators import Dialect, operator
 from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.memory import checker
-from firmware_export.memory.lifetimes import call_inputs, problem, scratch_name, storage
+from firmware_export.memory.lifetimes import (
+    STREAM_SCRATCH,
+    call_inputs,
+    problem,
+    scratch_name,
+    storage,
+)
 from firmware_export.memory.plan import ALIGNMENT, Plan
 from firmware_export.memory.planner import plan
+from firmware_export.streaming.stream import Stream
+from firmware_export.streaming.tables import stage_calls, tables
 
 _INCLUDE = re.compile(r'#include "edgecnn_(\w+)\.h"')
-#: The header of the float ends.
-_FLOAT_IO = "float_io"
+#: The headers of the float ends, and of layers in bands.
+_FLOAT_IO, _STREAM = "float_io", "stream"
 _VALUES_A_LINE = {"int8": 20, "int16": 14, "int32": 8}
 
 
@@ -58,6 +66,7 @@ class _Call:
     """One layer of the network file."""
 
     step: int
+    output: str
     comment: str
     kernel: str
     fields: list[tuple[str, str]]
@@ -87,7 +96,7 @@ class _Port:
 
     suffix: str
     tensor: Tensor
-    offset: int
+    offset: int | None
 
     @property
     def shape(self) -> str:
@@ -177,22 +186,28 @@ def fused_steps(graph: Graph, chosen: Mapping[str, CLayer]) -> dict[int, int]:
 class _Writer:
     """Collects the arrays, calls and ports of one network."""
 
-    def __init__(self, graph: Graph, name: str, chosen: Mapping[str, CLayer]) -> None:
+    def __init__(
+        self, graph: Graph, name: str, chosen: Mapping[str, CLayer], stream: Stream | None
+    ) -> None:
         self.graph = graph
         self.name = name
+        self.stream = stream
         self.arrays: list[_NamedArray] = []
         self.instances: dict[tuple[str, str], _Instance] = {}
         self._array_names: dict[tuple[str, bytes], str] = {}
         self.fused = fused_steps(graph, chosen)
+        banded = {} if stream is None else stream.layers
         self.layers = tuple(
-            None if step in self.fused else chosen.get(node.output) or self._layer(node)
+            None
+            if step in self.fused
+            else banded.get(step) or chosen.get(node.output) or self._layer(node)
             for step, node in enumerate(graph.nodes)
         )
         calls = {step: layer for step, layer in enumerate(self.layers) if layer}
-        self.plan = plan(problem(graph, calls, self.fused))
+        self.plan = plan(problem(graph, calls, self.fused, stream))
         checker.check(self.plan)
         self.owner = storage(graph)
-        self.index = {tensor: i for i, tensor in enumerate(graph.activations())}
+        self.index: Mapping[str, int] = {tensor: i for i, tensor in enumerate(graph.activations())}
 
     def _layer(self, node: Node) -> CLayer | None:
         if operator(node.op).is_view:
@@ -202,13 +217,19 @@ class _Writer:
 
     def offset(self, tensor: str) -> int:
         """Where a tensor's bytes lie in the arena."""
-        return self.plan.offsets[self.owner[tensor]]
+        owner = self.owner[tensor]
+        line = None if self.stream is None else self.stream.whole.get(owner)
+        return self.plan.offsets[owner] + (0 if line is None else line.above * line.row_bytes)
 
     def calls(self) -> list[_Call]:
-        """The layers in execution order; views only appear in the trace of the one before."""
+        """The layers behind those of the stream, in execution order.
+
+        Views only appear in the trace of the one before.
+        """
+        first = 0 if self.stream is None else self.stream.count
         return [
-            self._call(step, node, layer)
-            for step, (node, layer) in enumerate(zip(self.graph.nodes, self.layers, strict=True))
+            self.call(step)
+            for step in range(first, len(self.graph.nodes))
             if step not in self.fused
         ]
 
@@ -221,17 +242,20 @@ class _Writer:
         """What a layer computes, for comments."""
         return ", ".join(f"{node.op} {node.output}" for node in self._members(step))
 
-    def _call(self, step: int, node: Node, layer: CLayer | None) -> _Call:
+    def call(self, step: int, places: Mapping[str, str] | None = None) -> _Call:
+        """The call of a layer; in a stage ``places`` are the pointers that it is given."""
+        node, layer = self.graph.nodes[step], self.layers[step]
         output = self.graph.tensors[node.output]
         comment = comment_text(f"{self._title(step)} {list(output.shape)}")
         traces = [
             (self.index[name], self.offset(name), self.graph.tensors[name].nbytes)
             for name in node.outputs
+            if places is None
         ]
         if layer is None:
-            return _Call(step, comment, "", [], [], "", "", traces)
+            return _Call(step, node.output, comment, "", [], [], "", "", traces)
         fields = [(k, self._field(step, node, k, v)) for k, v in layer.fields.items()]
-        arguments = self._arguments(step, node, layer)
+        arguments = self._arguments(step, node, layer, places)
         shape = [(k, self._field(step, node, k, v)) for k, v in layer.shape.items()]
         count = len(arguments)
         arguments.insert(0, f"&{self.name}_layer_{step}")
@@ -239,6 +263,7 @@ class _Writer:
             arguments.insert(0, f"&{self.name}_shape_{step}")
         return _Call(
             step,
+            node.output,
             comment,
             layer.kernel,
             fields,
@@ -270,21 +295,24 @@ class _Writer:
             )
         return self.instances[key].name
 
-    def _arguments(self, step: int, node: Node, layer: CLayer) -> list[str]:
+    def _arguments(
+        self, step: int, node: Node, layer: CLayer, places: Mapping[str, str] | None
+    ) -> list[str]:
         """What the kernel is called with after its parameters: inputs, scratch, outputs."""
         arguments = []
+        scratch = scratch_name(step) if places is None else STREAM_SCRATCH
         for position, name in enumerate(call_inputs(self.graph, step, self.fused)):
             if position in layer.constants:
                 array = layer.constants[position]
                 arguments.append(self._array(step, node, f"operand{position}", array))
             elif self.graph.is_activation(name):
-                arguments.append(self._pointer(name))
+                arguments.append(self._pointer(name) if places is None else places[name])
         if layer.joins_inputs:
             arguments = ["(const int8_t *const[]){" + ", ".join(arguments) + "}"]
         if layer.takes_scratch or layer.scratch_bytes:
-            offset = self.plan.offsets[scratch_name(step)] if layer.scratch_bytes else 0
+            offset = self.plan.offsets[scratch] if layer.scratch_bytes else 0
             arguments.append(f"memory + {offset}")
-        outputs = [self._pointer(name) for name in node.outputs]
+        outputs = [self._pointer(n) if places is None else places[n] for n in node.outputs]
         if layer.joins_outputs:
             outputs = ["(int8_t *const[]){" + ", ".join(outputs) + "}"]
         return arguments + outputs
@@ -316,11 +344,15 @@ class _Writer:
             self.arrays.append(_NamedArray(name, f"{data.dtype.name}_t", comment, data))
         return self._array_names[key]
 
+    def _place(self, name: str) -> int | None:
+        """Where an input or output is; None for rows that are fed."""
+        return self.offset(name) if self.owner[name] in self.plan.offsets else None
+
     def ports(self, names: Sequence[str]) -> list[_Port]:
         """Inputs or outputs; numbered where there are several."""
         several = len(names) > 1
         return [
-            _Port(f"_{i}" if several else "", self.graph.tensors[name], self.offset(name))
+            _Port(f"_{i}" if several else "", self.graph.tensors[name], self._place(name))
             for i, name in enumerate(names)
         ]
 
@@ -332,17 +364,22 @@ def to_c(
     *,
     float_io: bool = False,
     chosen: Mapping[str, CLayer] | None = None,
+    stream: Stream | None = None,
 ) -> CNetwork:
     """Write an int8 graph as C files for a network called ``name``.
 
     With ``float_io`` there are functions that take and give float32 beside the int8 ones.
     ``chosen`` are fast layers by the first output of their nodes, that of the last where a layer
-    has several; the others are portable. The same arguments give the same text. Raises `UserError`
-    for a name that C cannot use.
+    has several; the others are portable. The first nodes may be those of a ``stream``. The same
+    arguments give the same text. Raises `UserError` for a name that C cannot use.
     """
-    writer = _Writer(graph, check_name(name), chosen or {})
+    writer = _Writer(graph, check_name(name), chosen or {}, stream)
+    stages = stage_calls(writer, stream)
     calls = writer.calls()
-    kernels = sorted({call.kernel for call in calls if call.kernel})
+    defined = [*(call for stage in stages for call in stage.calls), *calls]
+    kernels = sorted({call.kernel for call in defined if call.kernel})
+    if stream is not None:
+        kernels.append(_STREAM)
     if float_io:
         kernels.append(_FLOAT_IO)
     context = {
@@ -351,6 +388,11 @@ def to_c(
         "provenance": provenance,
         "command": comment_text(provenance.command, 400),
         "inputs": writer.ports(graph.inputs),
+        "is_fed": stream is not None and stream.is_fed,
+        "stream": None if stream is None else tables(stream, writer.plan, name),
+        "stages": stages,
+        "defined": defined,
+        "after_stream": writer.index[calls[0].output] if stream and calls else None,
         "outputs": writer.ports(graph.outputs),
         "arena_bytes": max(writer.plan.arena_bytes, 1),
         "alignment": ALIGNMENT,

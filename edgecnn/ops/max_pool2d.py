@@ -22,6 +22,7 @@ class MaxPool2D(PoolOperator[MaxPool2DAttributes]):
 
     attributes = MaxPool2DAttributes
     summary = "any size, stride and padding"
+    neutral = INT8_MIN
 
     def evaluate_float(
         self, attributes: MaxPool2DAttributes, inputs: Sequence[Array | None]

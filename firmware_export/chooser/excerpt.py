@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edgecnn.ir import Graph, Node, Shape
 from edgecnn.operators import operator
+from firmware_export.parts import alone, shape_of
 
 #: Multiply-accumulates of a layer that is tried as it is: some 0.2 s for portable code.
 TRIAL_MACS = 4_000_000
@@ -22,7 +22,7 @@ def rows_of(graph: Graph, nodes: Sequence[Node]) -> tuple[Graph, float]:
     of the excerpt times the factor are those of the whole, but for borders. Layers of up to
     `TRIAL_MACS`, and those that are not a chain over one image, come whole, with the factor 1.
     """
-    whole = _alone(graph, nodes, {})
+    whole = alone(graph, nodes, {})
     macs = sum(_macs(graph, node) for node in nodes)
     image = graph.tensors[nodes[0].inputs[0]].shape
     if macs <= TRIAL_MACS or len(image) != 4 or len(whole.inputs) != 1:
@@ -32,33 +32,17 @@ def rows_of(graph: Graph, nodes: Sequence[Node]) -> tuple[Graph, float]:
         return whole, 1.0
     shapes: dict[str, Shape] = {nodes[0].inputs[0]: (image[0], rows, *image[2:])}
     for node in nodes:
-        taken = [_shape(graph, name, shapes) for name in node.inputs]
+        taken = [shape_of(graph, name, shapes) for name in node.inputs]
         results = operator(node.op).infer_shapes(node.attributes, taken)
         shapes |= dict(zip(node.outputs, results, strict=True))
     last = nodes[-1].output
     before, after = graph.tensors[last].shape, shapes[last]
     if len(after) != 4 or min(after) < 1 or before[2:] != after[2:]:
         return whole, 1.0
-    return _alone(graph, nodes, shapes), before[1] / after[1]
-
-
-def _shape(graph: Graph, name: str, shapes: dict[str, Shape]) -> Shape:
-    return shapes.get(name) or (graph.tensors[name].shape if name else ())
+    return alone(graph, nodes, shapes), before[1] / after[1]
 
 
 def _macs(graph: Graph, node: Node) -> int:
     inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
     outputs = [graph.tensors[name].shape for name in node.outputs]
     return operator(node.op).macs(node.attributes, inputs, outputs)
-
-
-def _alone(graph: Graph, nodes: Sequence[Node], shapes: dict[str, Shape]) -> Graph:
-    """A graph of some nodes, with other shapes for some of its tensors."""
-    computed = [name for node in nodes for name in node.outputs]
-    taken = dict.fromkeys(n for node in nodes for n in node.inputs if n and n not in computed)
-    tensors = {
-        name: replace(graph.tensors[name], shape=_shape(graph, name, shapes))
-        for name in (*taken, *computed)
-    }
-    inputs = tuple(name for name in taken if graph.is_activation(name))
-    return Graph(graph.name, tuple(nodes), tensors, inputs, nodes[-1].outputs)

@@ -100,7 +100,7 @@ _RECENT = 2
 def _digest(artifact: Artifact) -> str:
     """A hash of all that a program is made from, beside what `build` is told."""
     assert artifact.c_directory is not None
-    digest = hashlib.sha256(f"{artifact.name} {artifact.float_io}".encode())
+    digest = hashlib.sha256(f"{artifact.name} {artifact.float_io} {artifact.is_fed}".encode())
     for path in sorted(artifact.c_directory.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -163,7 +163,7 @@ class PortFunctions:
 
 
 def port_functions(artifact: Artifact) -> tuple[list[PortFunctions], list[PortFunctions]]:
-    """The functions of the inputs, and those of the outputs."""
+    """The functions of the inputs, none for rows that are fed, and those of the outputs."""
     graph, name = artifact.graph, artifact.name
 
     def functions(kind: str, verb: str, count: int) -> list[PortFunctions]:
@@ -171,7 +171,7 @@ def port_functions(artifact: Artifact) -> tuple[list[PortFunctions], list[PortFu
         return [PortFunctions(f"{name}_{port}", f"{name}_{verb}_{port}") for port in ports]
 
     return (
-        functions("input", "quantize", len(graph.inputs)),
+        [] if artifact.is_fed else functions("input", "quantize", len(graph.inputs)),
         functions("output", "dequantize", len(graph.outputs)),
     )
 
@@ -179,7 +179,13 @@ def port_functions(artifact: Artifact) -> tuple[list[PortFunctions], list[PortFu
 def _kept(artifact: Artifact) -> list[str]:
     """What the linker must not leave out, though nothing in the program calls it."""
     inputs, outputs = port_functions(artifact)
-    kept = [f"{artifact.name}_run", "edgecnn_arena", *(port.place for port in (*inputs, *outputs))]
+    fed = [f"{artifact.name}_feed_rows", "edgecnn_row"] if artifact.is_fed else []
+    kept = [
+        f"{artifact.name}_run",
+        "edgecnn_arena",
+        *fed,
+        *(port.place for port in (*inputs, *outputs)),
+    ]
     if not artifact.float_io:
         return kept
     graph = artifact.graph
@@ -205,6 +211,7 @@ def _write_templates(folder: Path, artifact: Artifact, memory: Memory, stack_byt
         "guard_bytes": GUARD_BYTES,
         "kept": _kept(artifact),
         "float_bytes": _float_bytes(artifact),
+        "is_fed": artifact.is_fed,
     }
     for file in ("device.c", "device.ld", "device_marks.h"):
         text = environment().get_template(f"{file}.j2").render(**facts)

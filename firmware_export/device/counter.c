@@ -29,7 +29,7 @@ typedef struct {
     edgecnn_block *blocks;
     edgecnn_traffic *traffic; /* one of each layer */
     const edgecnn_range *ranges;
-    const uint32_t *marks; /* layers that are over when the address is reached, by address >> 1 */
+    const uint32_t *marks; /* one more than the layer that begins at an address, by address >> 1 */
     int (*stop)(void *emulator);
     int (*read_register)(void *emulator, int number, void *value);
     int (*write_register)(void *emulator, int number, const void *value);
@@ -42,7 +42,7 @@ typedef struct {
 static void pass_mark(edgecnn_counters *c, uint32_t address) {
     if (address >= c->marks_begin && address < c->marks_end) {
         const uint32_t layer = c->marks[(address - c->marks_begin) >> 1];
-        c->layer = layer != 0u ? layer : c->layer;
+        c->layer = layer != 0u ? layer - 1u : c->layer;
     }
 }
 

@@ -94,8 +94,8 @@ def _unicorn_library() -> Any:
 class Counter:
     """Hooks on a machine, for one program.
 
-    ``marks`` maps an address to the number of layers that are over when it is reached; ``ranges``
-    is all the memory that the program may use.
+    ``marks`` maps an address to the layer, from 0 on, that begins there; ``ranges`` is all the
+    memory that the program may use.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Counter:
         self._layers = layers
         self._begin = min(marks, default=0)
         self._end = max(marks, default=-2) + 2
-        table = [marks.get(address, 0) for address in range(self._begin, self._end, 2)]
+        table = [marks.get(address, -1) + 1 for address in range(self._begin, self._end, 2)]
         self._marks = (ctypes.c_uint32 * max(1, len(table)))(*table)
         self._ranges = (Range * len(ranges))(*ranges)
         self._traffic = (_Traffic * (layers + 1))()
@@ -144,7 +144,7 @@ class Counter:
 
     @property
     def layer(self) -> int:
-        """Marks that were passed in the last call."""
+        """The layer that runs."""
         return int(self._counters.layer)
 
     def _reset(self) -> None:
@@ -163,12 +163,11 @@ class Counter:
         c.layer = c.overflowed = c.has_fault = 0
 
     def call(self, function: str, *arguments: int) -> int:
-        """Call a function, as `Machine.call` does, and count.
+        """Call a function, as `Machine.call` does, and count on.
 
         An access outside of ``ranges`` is a `DeviceError`, to the byte.
         """
         c, machine = self._counters, self._machine
-        self._reset()
         c.next = machine.program.symbol(function).address
         try:
             result = machine.call(function, *arguments)
@@ -187,7 +186,7 @@ class Counter:
         return self._machine.fault(reason)
 
     def counts(self, model: CycleModel) -> list[Count]:
-        """What each layer took in the last call; what comes after the last is the last one's."""
+        """What each layer took in all calls; what comes after the last is the last one's."""
         found = [Count() for _ in range(self._layers)]
         costs: dict[tuple[int, int], BlockCost] = {}
         table = np.ctypeslib.as_array(self._blocks)

@@ -104,6 +104,10 @@ class Machine:
             for hook in hooks:
                 self.emulator.hook_del(hook)
 
+    def first_register(self) -> int:
+        """What is in r0."""
+        return int(self.emulator.reg_read(self._arm.UC_ARM_REG_R0))
+
     def paint_stack(self) -> None:
         """Fill the stack, so that `stack_bytes` can tell how much was used."""
         begin, end = self.stack

@@ -31,17 +31,18 @@ class EmulatedNetwork:
         self.artifact, self.program = artifact, program
         self.graph, self.name = artifact.graph, artifact.name
         self.machine = Machine(program, core, memory)
-        self.machine.where = lambda: self._layer_after(self._marks_passed)
+        self.machine.where = lambda: self._title(self._layer)
         self.arena = program.symbol("edgecnn_arena").address
         self.tensors = artifact.c_tensors or tuple(self.graph.activations())
         self._ends = float_outputs(self.graph) if artifact.float_io else {}
         self._inputs, self._outputs = port_functions(artifact)
-        self._marks_passed = 0
+        self._layer = 0
+        self._rows: bytes = b""
 
     @property
     def entry(self) -> str:
         """The function that computes the network."""
-        return f"{self.name}_run"
+        return f"{self.name}_{'feed_rows' if self.artifact.is_fed else 'run'}"
 
     def counter(self) -> Counter:
         """Counts by mark, and holds the code to the memory that it owns, to the byte."""
@@ -51,14 +52,17 @@ class EmulatedNetwork:
             for s in program.sections
             if s.name not in UNOWNED_SECTIONS
         ]
-        passed = {mark.address: number for number, mark in enumerate(program.marks, 1)}
         ranges = [*owned, Range(*program.stack, writable=True, is_flash=False)]
-        counter = Counter(self.machine, passed, ranges, len(program.marks))
-        self.machine.where = lambda: self._layer_after(counter.layer)
+        counter = Counter(self.machine, program.layer_from, ranges, len(program.layers))
+        self.machine.where = lambda: self._title(counter.layer)
         return counter
 
     def fill(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """Write the inputs of one sample, int8 or float32; what they are in int8."""
+        if self.artifact.is_fed:
+            (name,) = self.graph.inputs
+            self._rows = sample[name].tobytes()
+            return {name: sample[name]}
         filled = {}
         for name, functions in zip(self.graph.inputs, self._inputs, strict=True):
             values, address = sample[name], self._place(functions)
@@ -77,8 +81,21 @@ class EmulatedNetwork:
 
     def run(self, call: Call | None = None) -> None:
         """One inference, by ``call`` where it is given; `GeneratedCodeError` for another status."""
-        self._marks_passed = 0
-        status = (call or self.machine.call)(self.entry, self.arena)
+        self._layer = 0
+        chosen = call or self.machine.call
+        if self.artifact.is_fed:
+            self._feed(chosen)
+        else:
+            self._check(chosen(self.entry, self.arena))
+
+    def _feed(self, call: Call) -> None:
+        """Row by row, each from the caller's memory."""
+        row = self.program.symbol("edgecnn_row")
+        for begin in range(0, len(self._rows), row.size):
+            self.machine.write(row.address, self._rows[begin : begin + row.size])
+            self._check(call(self.entry, self.arena, row.address, 1))
+
+    def _check(self, status: int) -> None:
         if status != 0:
             reason = _STATUS.get(status, "an unknown reason")
             raise GeneratedCodeError(f"{self.entry} ended with status {status}: {reason}")
@@ -98,14 +115,22 @@ class EmulatedNetwork:
     def trace(self, sample: Mapping[str, Array], call: Call | None = None) -> dict[str, Array]:
         """Every tensor of one sample, run by ``call`` where it is given."""
         found = self.fill(sample)
+        rows: dict[str, bytes] = {}
 
         def keep(mark: Mark) -> None:
-            self._marks_passed += 1
+            self._layer = self.program.layer_from.get(mark.address, self._layer)
             name = self.tensors[mark.tensor]
-            found[name] = self._read(self.graph.tensors[name], self.arena + mark.offset)
+            if mark.size and mark.offset is None:
+                came = self.machine.read(self.machine.first_register(), mark.size)
+                rows[name] = rows.get(name, b"") + came
+            elif mark.offset is not None and mark.size:
+                found[name] = self._read(self.graph.tensors[name], self.arena + mark.offset)
 
         with self.machine.at_marks(self.program.marks, keep):
             self.run(call)
+        for name, data in rows.items():
+            tensor = self.graph.tensors[name]
+            found[name] = np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
         return found | self.outputs()
 
     def outputs(self) -> dict[str, Array]:
@@ -124,10 +149,10 @@ class EmulatedNetwork:
         data = self.machine.read(address, tensor.nbytes)
         return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
 
-    def _layer_after(self, passed: int) -> str:
-        """The layer that the code is in after so many marks, in words; "" after the last."""
-        if passed >= len(self.program.marks):
+    def _title(self, layer: int) -> str:
+        """The layer at a place in the program's, in words; "" after the last."""
+        if layer >= len(self.program.layers):
             return ""
-        name = self.tensors[self.program.marks[passed].tensor]
+        name = self.tensors[self.program.layers[layer]]
         index = next(i for i, node in enumerate(self.graph.nodes) if name in node.outputs)
         return f"layer {index} ({self.graph.nodes[index].op} '{name}')"

@@ -162,8 +162,8 @@ def _by_node(network: EmulatedNetwork, counts: Sequence[Count]) -> tuple[LayerPr
     graph = network.graph
     producers = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs}
     total: dict[int, Count] = {}
-    for mark, count in zip(network.program.marks, counts, strict=True):
-        index = producers[network.tensors[mark.tensor]]
+    for tensor, count in zip(network.program.layers, counts, strict=True):
+        index = producers[network.tensors[tensor]]
         total[index] = total.get(index, Count()) + count
     members = _members(graph, set(total), set(network.tensors))
     return tuple(

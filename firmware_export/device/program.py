@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import io
 import struct
 from collections.abc import Mapping
@@ -15,16 +16,22 @@ from edgecnn.errors import UserError
 MARKS_SECTION = ".edgecnn_marks"
 #: Sections of our linker script without content, whose flags say nothing.
 UNOWNED_SECTIONS = (".stack", ".before", ".after")
+#: Instead of an offset, where it is not the same each time.
+_IN_REGISTER = 0xFFFF_FFFF
 _ALLOCATED, _WRITABLE = 2, 1  # ELF section flags SHF_ALLOC, SHF_WRITE
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in the code where a tensor is complete: ``offset`` and ``size`` in the arena."""
+    """A place in the code that has to do with a tensor, by its number.
+
+    There ``size`` bytes of it are complete, at ``offset`` in the arena: all, or if ``offset`` is
+    None the next rows, whose address is in r0. Without a size its layer begins there.
+    """
 
     address: int
     tensor: int
-    offset: int
+    offset: int | None
     size: int
 
 
@@ -74,6 +81,23 @@ class Program:
         arena = self.symbol("edgecnn_arena")
         begin, end = self.symbol("edgecnn_guards_begin"), self.symbol("edgecnn_guards_end")
         return (begin.address, arena.address), (arena.address + arena.size, end.address)
+
+    @functools.cached_property
+    def layers(self) -> tuple[int, ...]:
+        """Numbers of the tensors that layers give, in execution order; those of views too."""
+        return tuple(sorted({mark.tensor for mark in self.marks if mark.size}))
+
+    @functools.cached_property
+    def layer_from(self) -> dict[int, int]:
+        """For addresses at which the layer changes, the place in `layers` of what runs then."""
+        found: dict[int, int] = {}
+        for mark in self.marks:
+            if mark.size == 0:
+                found[mark.address] = self.layers.index(mark.tensor)
+            elif mark.offset is not None:
+                after = self.layers.index(mark.tensor) + 1
+                found[mark.address] = max(after, found.get(mark.address, 0))
+        return found
 
     def function_at(self, address: int) -> str:
         """The function that an address of code is in, or the address."""
@@ -135,5 +159,6 @@ def _marks(file: Any) -> tuple[Mark, ...]:
     section = file.get_section_by_name(MARKS_SECTION)
     words = struct.iter_unpack("<4I", section.data()) if section is not None else ()
     return tuple(
-        Mark(address & ~1, tensor, offset, size) for address, tensor, offset, size in words
+        Mark(address & ~1, tensor, None if offset == _IN_REGISTER else offset, size)
+        for address, tensor, offset, size in words
     )

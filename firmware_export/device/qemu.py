@@ -103,7 +103,7 @@ class Image:
         """Link it. Raises `FitError` where the machine has too little memory."""
         self.machine = machine
         self._folder = folder
-        _write_templates(folder, artifact.name, machine, ports)
+        _write_templates(folder, artifact, machine, ports)
         path = link(
             folder, artifact, machine.core, compiler=compiler, memory=machine.memory,
             stack_bytes=STACK_BYTES, parts=_PARTS,
@@ -182,14 +182,15 @@ class Image:
 
 def _write_templates(
     folder: Path,
-    name: str,
+    artifact: Artifact,
     machine: QemuMachine,
     ports: tuple[Sequence[Port], Sequence[Port]],
 ) -> None:
     inputs, outputs = ports
     facts = {
-        "name": name,
-        "NAME": name.upper(),
+        "name": artifact.name,
+        "NAME": artifact.name.upper(),
+        "is_fed": artifact.is_fed,
         "machine": machine.name,
         "memory_name": machine.memory.name,
         "flash": machine.memory.flash,

@@ -82,6 +82,7 @@ class HostCSession:
         self._inputs = [self._port(name, float_io) for name in graph.inputs]
         self._outputs = [self._port(name, name in self._ends) for name in graph.outputs]
         self._float_io = float_io
+        self._is_fed = artifact.is_fed
         self._library = self._compile(artifact.c_directory, artifact.name)
         self._arena_size = int(self._library.edgecnn_host_arena_size())
 
@@ -105,6 +106,7 @@ class HostCSession:
                 inputs=_numbered(self._inputs),
                 outputs=_numbered(self._outputs),
                 float_io=self._float_io,
+                is_fed=self._is_fed,
             )
         )
         build = tempfile.TemporaryDirectory(prefix="edgecnn-")

@@ -69,17 +69,21 @@ class QemuSession:
         if rest:
             raise InvariantError("QEMU wrote records of different sizes for different samples")
         samples = np.frombuffer(records, np.uint8).reshape(count, stride)
-        tensors: dict[str, Array] = {}
+        parts: dict[int, list[Array]] = {}
         at = 0
         while at < stride:
             header = samples[:, at : at + 8]
             number, size = struct.unpack("<2I", header[0].tobytes())
-            tensor = self._shown[number]
-            if np.any(header != header[0]) or size != tensor.nbytes:
-                raise InvariantError(f"QEMU wrote a wrong record of tensor '{tensor.name}'")
-            values = np.ascontiguousarray(samples[:, at + 8 : at + 8 + size])
-            tensors[tensor.name] = values.view(tensor.dtype).reshape(count, *tensor.shape)
+            if np.any(header != header[0]) or number >= len(self._shown):
+                raise InvariantError(f"QEMU wrote a wrong record, number {number}")
+            parts.setdefault(number, []).append(samples[:, at + 8 : at + 8 + size])
             at += 8 + size
+        tensors: dict[str, Array] = {}
+        for number, rows in parts.items():
+            tensor, values = self._shown[number], np.concatenate(rows, axis=1)
+            if values.shape[1] != tensor.nbytes:
+                raise InvariantError(f"QEMU wrote a wrong record of tensor '{tensor.name}'")
+            tensors[tensor.name] = values.view(tensor.dtype).reshape(count, *tensor.shape)
         return tensors
 
 
