@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -65,8 +65,3 @@ class TableOperator(Operator[A, TableParams]):
     def evaluate_int(self, params: TableParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Look the bytes up."""
         return (params.table[inputs[0].astype(np.int64) - INT8_MIN],)
-
-
-def attributes_of(node: Node) -> Any:
-    """The attributes of a node, of whatever class its operator gives them."""
-    return node.attributes

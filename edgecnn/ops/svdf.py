@@ -25,10 +25,6 @@ from edgecnn.fixedpoint import (
 from edgecnn.ir import INT16, Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Dialect, Operator, in_both
 
-#: TensorFlow Lite Micro wants the bias's scale to be the product of the scales of state and time
-#: weights, up to this.
-BIAS_SCALE_TOLERANCE = 1e-5
-
 
 @dataclass(frozen=True)
 class SvdfAttributes(Attributes):

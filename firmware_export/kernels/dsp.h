@@ -128,18 +128,12 @@ EDGECNN_SPECIALIZED int32_t edgecnn_smlad(uint32_t a, uint32_t b, int32_t sum) {
     return __builtin_arm_smlad((int32_t)a, (int32_t)b, sum);
 }
 
-/* sum + one half of a * one half of b. */
-EDGECNN_SPECIALIZED int32_t edgecnn_smlabb(uint32_t a, uint32_t b, int32_t sum) {
-    return __builtin_arm_smlabb((int32_t)a, (int32_t)b, sum);
-}
+/* sum + one half of a * the other half of b. */
 EDGECNN_SPECIALIZED int32_t edgecnn_smlabt(uint32_t a, uint32_t b, int32_t sum) {
     return __builtin_arm_smlatb((int32_t)b, (int32_t)a, sum); /* gcc 12 has no builtin of it */
 }
 EDGECNN_SPECIALIZED int32_t edgecnn_smlatb(uint32_t a, uint32_t b, int32_t sum) {
     return __builtin_arm_smlatb((int32_t)a, (int32_t)b, sum);
-}
-EDGECNN_SPECIALIZED int32_t edgecnn_smlatt(uint32_t a, uint32_t b, int32_t sum) {
-    return __builtin_arm_smlatt((int32_t)a, (int32_t)b, sum);
 }
 
 /* Sums and differences of halves; they wrap around. */
@@ -239,21 +233,16 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_pkhtb_asr16(uint32_t a, uint32_t b) {
     return (a & 0xFFFF0000u) | b >> 16;
 }
 
-EDGECNN_SPECIALIZED int32_t edgecnn_smlabb(uint32_t a, uint32_t b, int32_t sum) {
-    return edgecnn_wrapping_add(sum, edgecnn_low(a) * edgecnn_low(b));
+EDGECNN_SPECIALIZED int32_t edgecnn_smlad(uint32_t a, uint32_t b, int32_t sum) {
+    sum = edgecnn_wrapping_add(sum, edgecnn_low(a) * edgecnn_low(b));
+    return edgecnn_wrapping_add(sum, edgecnn_high(a) * edgecnn_high(b));
 }
+
 EDGECNN_SPECIALIZED int32_t edgecnn_smlabt(uint32_t a, uint32_t b, int32_t sum) {
     return edgecnn_wrapping_add(sum, edgecnn_low(a) * edgecnn_high(b));
 }
 EDGECNN_SPECIALIZED int32_t edgecnn_smlatb(uint32_t a, uint32_t b, int32_t sum) {
     return edgecnn_wrapping_add(sum, edgecnn_high(a) * edgecnn_low(b));
-}
-EDGECNN_SPECIALIZED int32_t edgecnn_smlatt(uint32_t a, uint32_t b, int32_t sum) {
-    return edgecnn_wrapping_add(sum, edgecnn_high(a) * edgecnn_high(b));
-}
-
-EDGECNN_SPECIALIZED int32_t edgecnn_smlad(uint32_t a, uint32_t b, int32_t sum) {
-    return edgecnn_smlatt(a, b, edgecnn_smlabb(a, b, sum));
 }
 
 EDGECNN_SPECIALIZED uint32_t edgecnn_sadd16(uint32_t a, uint32_t b) {

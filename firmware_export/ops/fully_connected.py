@@ -10,16 +10,6 @@ from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
 
-def tflite_version(attributes: FullyConnectedAttributes, per_channel: bool) -> int:
-    """The version of FULLY_CONNECTED that first had what is written.
-
-    Runtimes from before scales per channel then refuse the file instead of misreading it.
-    """
-    if per_channel:
-        return 9
-    return 5 if attributes.keep_dims else 4
-
-
 class FullyConnectedExporter(Exporter[FullyConnectedParams]):
     """Writes fully_connected."""
 
