@@ -24,7 +24,9 @@ from edgecnn.errors import InvariantError
 from edgecnn.fixedpoint import INT32_MAX, INT32_MIN
 from edgecnn.ir import INT32, Array, Attributes, Graph, Node, QuantParams, Tensor, prune
 from edgecnn.operators import operator
-from edgecnn.passes.channel_links import attributes, links, sums_channels
+from edgecnn.ops.reshape import ReshapeAttributes
+from edgecnn.ops.split import SplitAttributes
+from edgecnn.passes.channel_links import links, sums_channels
 from edgecnn.passes.channel_ranges import Ranges, accumulator_range, channel_ranges
 from edgecnn.passes.editing import unique_name
 from edgecnn.passes.live_channels import (
@@ -187,11 +189,10 @@ class _Rewrite:
         """The attributes, with the sizes that the outputs now have."""
         a = node.attributes
         shapes = [self._tensors[self._names[name]].shape for name in node.outputs]
-        if node.op == "reshape":
-            return dataclasses.replace(a, shape=shapes[0])  # type: ignore[call-arg]
-        if node.op == "split":
-            sizes = tuple(shape[attributes(node).axis] for shape in shapes)
-            return dataclasses.replace(a, sizes=sizes)  # type: ignore[call-arg]
+        if isinstance(a, ReshapeAttributes):
+            return dataclasses.replace(a, shape=shapes[0])
+        if isinstance(a, SplitAttributes):
+            return dataclasses.replace(a, sizes=tuple(shape[a.axis] for shape in shapes))
         return a
 
     # --- constants ----------------------------------------------------------------------------

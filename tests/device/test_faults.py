@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from firmware_export.device.cores import CORES
 from firmware_export.device.machine import DeviceError
 from firmware_export.device.memory import ROOMY, Memory
 from firmware_export.device.network import EmulatedNetwork
+from firmware_export.fit import STACK_ALLOWANCE_BYTES
 from firmware_export.runners import select
 from firmware_export.runners.cortex_m import CortexMRunner, CortexMSession
 from tests.device.exports import small_export
@@ -27,8 +29,16 @@ def artifact(tmp_path: Path) -> Artifact:
     return small_export(tmp_path)
 
 
-def network(artifact: Artifact, *, memory: Memory = ROOMY, **options: object) -> EmulatedNetwork:
-    program = build(artifact, CORE, compiler="clang", memory=memory, **options)  # type: ignore[arg-type]
+def network(
+    artifact: Artifact,
+    *,
+    memory: Memory = ROOMY,
+    stack_bytes: int = STACK_ALLOWANCE_BYTES,
+    defines: Sequence[str] = (),
+) -> EmulatedNetwork:
+    program = build(
+        artifact, CORE, compiler="clang", memory=memory, stack_bytes=stack_bytes, defines=defines
+    )
     found = EmulatedNetwork(artifact, program, CORE, memory)
     found.fill(sample(artifact))
     return found

@@ -17,8 +17,10 @@ ALL_AROUND = (1, 1, 1, 1)
 
 def extreme(name: str, weight: int, zero_point: int, output: int, stride: int) -> Case:
     """A layer whose weights, zero points and inputs are at the ends of int8."""
-    window = {"stride": (stride, stride), "padding": ALL_AROUND}
-    case = depthwise(name, (6, 7, 5), (3, 3), zero_point=zero_point, **window)  # type: ignore[arg-type]
+    case = depthwise(
+        name, (6, 7, 5), (3, 3),
+        zero_point=zero_point, stride=(stride, stride), padding=ALL_AROUND,
+    )  # fmt: skip
     x, weights, bias = case.inputs
     assert isinstance(weights, Constant)
     same = dataclasses.replace(weights, data=np.full_like(weights.data, weight))
@@ -121,7 +123,10 @@ def test_planes_are_bounded() -> None:
         layer = layer_of(KERNEL, next(c for c in OWN if c.name == name))
         assert layer is not None
         assert layer.scratch_bytes <= MAX_PLANES_BYTES
-        assert layer.shape["strip_rows"] < layer.shape["output_rows"]  # type: ignore[operator]
+        strip, rows = layer.shape["strip_rows"], layer.shape["output_rows"]
+        assert isinstance(strip, int)
+        assert isinstance(rows, int)
+        assert strip < rows
 
 
 def test_weights_are_pairs_for_both_columns() -> None:
