@@ -32,8 +32,8 @@ from firmware_export.memory.planner import plan
 from firmware_export.report import ReportInput, number, printable, render
 from firmware_export.report_figures import decibels, usage
 from tests.conftest import REPOSITORY
+from tests.generated_networks import every_case
 from tests.ops.case_table import Case, Constant, Value, build
-from tests.test_generated_c import every_case
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

@@ -18,8 +18,8 @@ from edgecnn.support import problems
 from firmware_export.runners import litert, numpy_simulator, tflite_runtime, tflm
 from firmware_export.tflite_writer import to_tflite
 from tests.frontends.tflite_models import ModelFile
+from tests.generated_networks import chain, every_case
 from tests.ops.case_table import OPTIONAL_RUNNERS
-from tests.test_generated_c import chain, every_case
 
 STOCK = (numpy_simulator.RUNNER, tflm.RUNNER, tflite_runtime.RUNNER, litert.RUNNER)
 
