@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn import fixedpoint
 from edgecnn.ir import Array
 from firmware_export.exporters import CArray, FieldValue
 from firmware_export.fast_kernel import MAX_INPUT
@@ -67,30 +66,16 @@ def pack_rows(weights: Array) -> Array | None:
 
 
 def rescaling(
-    products: Array, bias: Array, multiplier: Array, shift: Array, zero_point: int,
-    low: int, high: int,
-) -> Rescaling | None:  # fmt: skip
+    largest: Array, bias: Array, multiplier: Array, shift: Array, zero_point: int
+) -> Rescaling | None:
     """The tables of `edgecnn_small_requantize`; None where it is not exact.
 
-    ``products`` bounds the magnitude of each channel's sum without the bias. Where sums are out
-    of bounds, channels whose output is the same byte for every such sum, as dead ones with
-    enormous biases are, get multipliers of 0.
+    ``largest`` bounds the magnitude of each channel's sum, int64.
     """
     bias, right, m = (a.astype(np.int64) for a in (bias, -shift, multiplier))
-    found = _cut(np.abs(bias) + products, m, right, zero_point)
+    found = _cut(largest, m, right, zero_point)
     if found is None:
-        ends = (np.clip(bias + side * products, -(1 << 31), (1 << 31) - 1) for side in (-1, 1))
-        least, most = (
-            fixedpoint.requantize(end, multiplier, shift, zero_point, low, high).astype(np.int64)
-            for end in ends
-        )
-        constant = (least == most) & (right >= 0)
-        bias, m, right = (np.where(constant, v, a) for v, a in ((0, bias), (0, m), (1, right)))
-        largest = np.where(constant, 0, np.abs(bias) + products)
-        found = _cut(largest, m, right, zero_point)
-        if found is None:
-            return None
-        found[:, 0] += np.where(constant, (least - zero_point) << found[:, 1], 0)
+        return None
     same = (found == found[0]).all()
     return Rescaling(
         CArray(bias.astype(np.int32), "channel"),

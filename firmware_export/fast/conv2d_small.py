@@ -25,9 +25,8 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
         rows = p.weights.reshape(p.weights.shape[0], -1)
         weights = small.pack_taps(rows)
         rescaling = small.rescaling(
-            largest_sums(rows, p.bias * 0), p.bias, p.multiplier, p.shift,
-            p.output_zero_point, p.activation_min, p.activation_max,
-        )  # fmt: skip
+            largest_sums(rows, p.bias), p.bias, p.multiplier, p.shift, p.output_zero_point
+        )
         if p.groups > 1 or weights is None or rescaling is None:
             return None
         pixels = p.output_shape[1] * p.output_shape[2]

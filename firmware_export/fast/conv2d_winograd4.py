@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn.fixedpoint import wrap_int32
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
 from firmware_export import blocks, winograd
@@ -62,9 +63,9 @@ def channel_table(p: Conv2DParams) -> CArray:
     bias = 2 * (p.bias.astype(np.int64) - moved)
     columns = [bias[:, None], p.multiplier[:, None], -p.shift.astype(np.int64)[:, None] - 1]
     table = np.concatenate([*columns, corners(p.weights)], axis=1)
-    wrapped = (table & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
     return CArray(
-        blocks.pad_rows(wrapped), "output channel; bias, multiplier, right shift less 1, corners"
+        blocks.pad_rows(wrap_int32(table).astype(np.int32)),
+        "output channel; bias, multiplier, right shift less 1, corners",
     )
 
 

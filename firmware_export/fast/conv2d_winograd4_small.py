@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.ir import Array, Graph, Node
+from edgecnn.fixedpoint import wrap_int32
+from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
 from firmware_export import small, winograd
 from firmware_export.convolution_layer import window_fields
@@ -24,11 +25,6 @@ from firmware_export.fast_kernel import FastKernel, largest_sums
 ROWS = 2
 
 
-def wrapped(values: Array) -> Array:
-    """int64 modulo 2**32, as int32."""
-    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-
-
 class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
     """3x3 convolutions without strides, dilation and groups."""
 
@@ -41,9 +37,8 @@ class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
             return None
         filters, _, _, channels = p.weights.shape
         rescaling = small.rescaling(
-            largest_sums(p.weights, p.bias * 0), p.bias, p.multiplier, p.shift,
-            p.output_zero_point, p.activation_min, p.activation_max,
-        )  # fmt: skip
+            largest_sums(p.weights, p.bias), p.bias, p.multiplier, p.shift, p.output_zero_point
+        )
         if rescaling is None:
             return None
         depth = -(-channels // 4) * 4
@@ -58,7 +53,9 @@ class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
                 "weights": CArray(weights, "two filters, position, pair of channels, filter"),
                 "bias": CArray(bias, rescaling.bias.layout),
                 "scales": rescaling.scales,
-                "corners": CArray(wrapped(corners(p.weights)), "channel, output at a corner"),
+                "corners": CArray(
+                    wrap_int32(corners(p.weights)).astype(np.int32), "channel, output at a corner"
+                ),
             },
             shape={**window_fields(p), "output_channels": filters, **rescaling.shape},
             scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),

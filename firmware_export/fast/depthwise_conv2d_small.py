@@ -29,9 +29,8 @@ class DepthwiseConv2DSmall(FastKernel[DepthwiseConv2DParams]):
         if p.weights.shape[1:3] != (3, 3) or p.dilation != (1, 1):
             return None
         rescaling = small.rescaling(
-            largest_sums(columns, p.bias * 0), p.bias, p.multiplier, p.shift,
-            p.output_zero_point, p.activation_min, p.activation_max,
-        )  # fmt: skip
+            largest_sums(columns, p.bias), p.bias, p.multiplier, p.shift, p.output_zero_point
+        )
         if rescaling is None or small.pack_taps(columns[:, :, :2].reshape(channels, 6)) is None:
             return None
         band, scratch = self._band(p)

@@ -24,9 +24,8 @@ class FullyConnectedSmall(FastKernel[FullyConnectedParams]):
         units, depth = p.weights.shape
         weights = small.pack_rows(p.weights)
         rescaling = small.rescaling(
-            largest_sums(p.weights, p.bias * 0), p.bias, p.multiplier, p.shift,
-            p.output_zero_point, p.activation_min, p.activation_max,
-        )  # fmt: skip
+            largest_sums(p.weights, p.bias), p.bias, p.multiplier, p.shift, p.output_zero_point
+        )
         if p.weights_zero_point != 0 or weights is None or rescaling is None:
             return None
         return CLayer(
