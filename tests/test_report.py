@@ -184,6 +184,13 @@ def test_too_small_a_board_says_by_how_much(page: str) -> None:
     assert "856 missing" in Page(page).text
 
 
+def test_other_boards_are_judged_by_the_kernels_of_this_export(page: str) -> None:
+    words = "are judged by this export's kernels"
+    assert f"Boards other than frdm-k64f {words}" in Page(page).text
+    without = render(dataclasses.replace(report_input(), board=None))
+    assert f"All boards {words}" in Page(without).text
+
+
 def test_the_page_is_alone_in_the_world(page: str) -> None:
     parsed = Page(page)
     assert not {"script", "link", "img", "iframe", "object", "foreignobject"} & set(parsed.tags)
