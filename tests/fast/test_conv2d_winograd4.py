@@ -4,21 +4,14 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from firmware_export.fast.conv2d_winograd4 import OFFSET, largest_moved_sum
 from firmware_export.winograd import F4
-from tests.fast.kernel_table import check_kernel, layer_of, taken
-from tests.fast.winograd_cases import (
-    OTHERS,
-    WIDE,
-    check_transforms,
-    outer_signs,
-    random_case,
-    worst,
-)
-from tests.ops.case_table import Case, Constant, random_cases
-from tests.ops.test_conv2d import CASES, conv
+from tests.fast.kernel_table import check_kernel, layer_of
+from tests.fast.winograd_cases import outer_signs
+from tests.fast.winograd_tests import WinogradTests
+from tests.ops.case_table import Case, Constant
+from tests.ops.test_conv2d import conv
 
 KERNEL = "conv2d_winograd4"
 
@@ -32,8 +25,10 @@ def saturated(channels: int) -> Case:
     return dataclasses.replace(case, inputs=[x, full, bias])
 
 
-def test_transforms_are_those_of_a_convolution() -> None:
-    check_transforms(F4)
+class TestConv2DWinograd4(WinogradTests):
+    kernel = KERNEL
+    transforms = F4
+    seed = 21
 
 
 def test_ranges() -> None:
@@ -48,31 +43,6 @@ def test_ranges() -> None:
     assert v.max() + OFFSET < 1 << 15
 
 
-def test_cases(tmp_path: Path) -> None:
-    cases = taken(KERNEL, CASES)
-    assert {"same", "zero-point-at-the-bottom"} <= {case.name for case in cases}
-    check_kernel(KERNEL, [*cases, *WIDE], tmp_path)
-
-
-@pytest.mark.parametrize("seed", [21])
-def test_random(seed: int, tmp_path: Path) -> None:
-    cases = taken(KERNEL, random_cases(random_case, 40, seed))
-    assert len(cases) > 30
-    check_kernel(KERNEL, cases, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(22, 30))
-def test_many_random(seed: int, tmp_path: Path) -> None:
-    check_kernel(KERNEL, taken(KERNEL, random_cases(random_case, 40, seed)), tmp_path, samples=9)
-
-
-@pytest.mark.parametrize("channels", [4, 7])
-def test_worst(channels: int, tmp_path: Path) -> None:
-    case, feeds = worst(F4, channels)
-    check_kernel(KERNEL, [case], tmp_path, feeds=feeds)
-
-
 def test_largest_sums(tmp_path: Path) -> None:
     """Up to the sums that are proved not to lose a bit; the next is left to other kernels."""
     case = saturated(114)
@@ -81,8 +51,3 @@ def test_largest_sums(tmp_path: Path) -> None:
     assert 2**25 - 2**18 < largest_moved_sum(weights.data) < 2**25
     check_kernel(KERNEL, [case], tmp_path)
     assert layer_of(KERNEL, saturated(115)) is None
-
-
-@pytest.mark.parametrize("case", OTHERS, ids=lambda case: case.name)
-def test_leaves_to_others(case: Case) -> None:
-    assert layer_of(KERNEL, case) is None
