@@ -12,23 +12,29 @@ from edgecnn.parity import Artifact
 from firmware_export.c_writer import Provenance, to_c
 from firmware_export.exporters import CLayer
 from firmware_export.runners.host_c import HostCSession
+from firmware_export.streaming.stream import Stream
 
 _NAME = "network"
 
 
 @contextmanager
 def generated(
-    graph: Graph, tflite: bytes = b"", chosen: Mapping[str, CLayer] | None = None
+    graph: Graph,
+    tflite: bytes = b"",
+    chosen: Mapping[str, CLayer] | None = None,
+    stream: Stream | None = None,
 ) -> Iterator[Artifact]:
     """An int8 graph with its C in a folder that goes away, and a ``.tflite`` file beside it.
 
-    ``chosen`` are fast layers, as `to_c` takes them; the others are portable.
+    ``chosen`` are fast layers, and ``stream`` those in bands, as `to_c` takes them; the others are
+    portable.
     """
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
+        network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen, stream=stream)
         for name, text in network.files.items():
             (Path(folder) / name).write_text(text)
-        yield Artifact(graph, tflite, _NAME, Path(folder))
+        is_fed = stream is not None and stream.is_fed
+        yield Artifact(graph, tflite, _NAME, Path(folder), is_fed=is_fed)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.planner import plan
+from firmware_export.streaming.stream import Stream
 
 #: Instead of a kernel: of layers that could be computed together, and of those that are.
 SEPARATE, FUSED = "separate", "fused"
@@ -56,23 +58,49 @@ def with_margin(code_bytes: int) -> int:
     return code_bytes * 11 // 8
 
 
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What is the same whatever kernels are picked.
+
+    ``portable`` has the calls without a choice, by place; the first nodes may be in a ``stream``.
+    """
+
+    graph: Graph
+    portable: Mapping[int, CLayer]
+    stream: Stream | None = None
+
+    @property
+    def streamed(self) -> int:
+        """Nodes in the stream, which no kernel of a group computes."""
+        return 0 if self.stream is None else self.stream.count
+
+    def arena_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
+        """Bytes of the arena with some calls instead of the portable ones."""
+        calls = {s: c for s, c in {**self.portable, **layers}.items() if s not in fused}
+        return plan(problem(self.graph, calls, fused, self.stream)).arena_bytes
+
+
 class _Set:
     """One trial for each group, and what they take together; None where layers are not fused."""
 
     def __init__(
-        self, graph: Graph, groups: Sequence[Trials], picked: Sequence[Trial | None]
+        self, frame: Frame, groups: Sequence[Trials], picked: Sequence[Trial | None]
     ) -> None:
-        self.graph, self.groups, self.picked = graph, groups, tuple(picked)
+        self.frame, self.groups, self.picked = frame, groups, tuple(picked)
         taken = zip(groups, self.picked, strict=True)
         self.fused = frozenset(
             step for g, t in taken if t and g.group.is_fused for step in g.group.covered
         )
 
     def parts(self) -> Iterator[tuple[Group, Trial, list[int]]]:
-        """Groups with their trials, and which of the members no fused layer computes instead."""
+        """Groups with their trials, and which of the members nothing else computes instead."""
         for g, trial in zip(self.groups, self.picked, strict=True):
-            members = g.group.members
-            left = [i for i, m in enumerate(members) if g.group.is_fused or m[0] not in self.fused]
+            left = [
+                i
+                for i, member in enumerate(g.group.members)
+                if member[0] >= self.frame.streamed
+                and (g.group.is_fused or member[0] not in self.fused)
+            ]
             if trial is not None and left:
                 yield g.group, trial, left
 
@@ -88,7 +116,7 @@ class _Set:
     def layers(self) -> dict[str, CLayer]:
         """The C calls with fast kernels, by their first output."""
         return {
-            self.graph.nodes[group.steps[i]].output: group.layers[trial.kernel][i]
+            self.frame.graph.nodes[group.steps[i]].output: group.layers[trial.kernel][i]
             for group, trial, left in self.parts()
             if trial.kernel != PORTABLE
             for i in left
@@ -110,7 +138,7 @@ class _Set:
             weights += group.weight_bytes(trial.kernel, left)
         return weights + with_margin(sum(code.values()))
 
-    @property
+    @functools.cached_property
     def arena_bytes(self) -> int:
         layers: dict[int, CLayer] = {}
         fused: dict[int, int] = {}
@@ -119,7 +147,7 @@ class _Set:
                 *inside, step = group.members[i]
                 layers[step] = group.layers[trial.kernel][i]
                 fused |= dict.fromkeys(inside, step)
-        return plan(problem(self.graph, layers, fused)).arena_bytes
+        return self.frame.arena_bytes(layers, fused)
 
     def with_trial(self, i: int, trial: Trial | None) -> _Set:
         """The set with another trial, and without what computes some of the same nodes."""
@@ -130,7 +158,7 @@ class _Set:
                 if other.group.is_fused and not group.covered.isdisjoint(other.group.covered):
                     picked[k] = None
         picked[i] = trial
-        return _Set(self.graph, self.groups, picked)
+        return _Set(self.frame, self.groups, picked)
 
     def others(self) -> list[_Set]:
         """The sets that differ in one group."""
@@ -175,12 +203,12 @@ def _improved(start: _Set, flash: int | None, ram: int | None) -> _Set:
         best = min(better, key=lambda s: s.cycles)
 
 
-def select(graph: Graph, groups: Sequence[Trials], budget: Budget) -> Selection:
+def select(frame: Frame, groups: Sequence[Trials], budget: Budget) -> Selection:
     """The fastest kernels, exchanged until flash and arena fit the budget, if they can."""
     if not groups:
-        return Selection()
-    ram = _least_arena(graph, groups) if budget.least_ram else budget.ram
-    fastest = _separate(graph, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
+        return Selection(arena_bytes=frame.arena_bytes({}, {}))
+    ram = _least_arena(frame, groups) if budget.least_ram else budget.ram
+    fastest = _separate(frame, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
     best = _improved(fastest, None, None)
     if ram is not None:
         best = _reduced(best, "arena_bytes", ram)
@@ -190,16 +218,16 @@ def select(graph: Graph, groups: Sequence[Trials], budget: Budget) -> Selection:
     return Selection(best.kernels, best.layers, best.cycles, best.flash_bytes, best.arena_bytes)
 
 
-def _separate(graph: Graph, groups: Sequence[Trials], picked: Sequence[Trial]) -> _Set:
+def _separate(frame: Frame, groups: Sequence[Trials], picked: Sequence[Trial]) -> _Set:
     """Trials without those of fused layers."""
     kept = [None if g.group.is_fused else t for g, t in zip(groups, picked, strict=True)]
-    return _Set(graph, groups, kept)
+    return _Set(frame, groups, kept)
 
 
-def _least_arena(graph: Graph, groups: Sequence[Trials]) -> int:
+def _least_arena(frame: Frame, groups: Sequence[Trials]) -> int:
     """The smallest arena that is found, from layers all by themselves and all that can be fused."""
     picked = [min(g.trials, key=lambda t: t.scratch_bytes) for g in groups]
-    apart = together = _separate(graph, groups, picked)
+    apart = together = _separate(frame, groups, picked)
     for i, trial in enumerate(picked):
         together = together.with_trial(i, trial)
     return min(_reduced(start, "arena_bytes", 0).arena_bytes for start in (apart, together))

@@ -31,6 +31,7 @@ from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
 from firmware_export.fast_kernel import candidates
 from firmware_export.fused_kernel import fused_candidates, pairs
 from firmware_export.scratch import generated
+from firmware_export.streaming.stream import Stream
 
 #: What the kernel of an operator itself is called, beside the fast ones.
 PORTABLE = "portable"
@@ -147,10 +148,22 @@ def _single(graph: Graph, core: Core) -> list[_Member]:
     for step, node in enumerate(graph.nodes):
         fast = candidates(node, graph, core)
         if fast or step in fusible:
-            params = operator(node.op).lower(node, graph, Dialect.TFLM)
-            portable = exporter(node.op).layer(node, graph, params)
-            found.append(((step,), {PORTABLE: portable, **fast}))
+            found.append(((step,), {PORTABLE: portable_layer(node, graph), **fast}))
     return found
+
+
+def portable_layer(node: Node, graph: Graph) -> CLayer:
+    """The call of the kernel of a node's operator itself."""
+    params = operator(node.op).lower(node, graph, Dialect.TFLM)
+    return exporter(node.op).layer(node, graph, params)
+
+
+def group_of_one(graph: Graph, core: Core, *, with_fast: bool) -> Group:
+    """The only layer of a graph, with portable code, and the fast kernels for it if wanted."""
+    (node,) = graph.nodes
+    fast = candidates(node, graph, core) if with_fast else {}
+    layers = {PORTABLE: portable_layer(node, graph), **fast}
+    return Group(graph, ((0,),), {kernel: (layer,) for kernel, layer in layers.items()})
 
 
 def _signature(member: Sequence[int], graph: Graph, layers: Mapping[str, CLayer]) -> str:
@@ -259,11 +272,16 @@ def _code_bytes(program: Program, layer: CLayer, step: int) -> int:
 
 
 def linked_bytes(
-    graph: Graph, layers: Mapping[str, CLayer], core: Core, compiler: str
+    graph: Graph,
+    layers: Mapping[str, CLayer],
+    core: Core,
+    compiler: str,
+    stream: Stream | None = None,
 ) -> tuple[int, int]:
     """Bytes of code, and of weights, of a whole network with some fast layers."""
-    weights = to_c(graph, _NAME, Provenance("", "", ""), chosen=layers).weight_bytes
-    with generated(graph, chosen=layers) as artifact:
+    network = to_c(graph, _NAME, Provenance("", "", ""), chosen=layers, stream=stream)
+    weights = network.weight_bytes
+    with generated(graph, chosen=layers, stream=stream) as artifact:
         return flash_bytes(build(artifact, core, compiler=compiler)) - weights, weights
 
 

@@ -89,8 +89,7 @@ class _Spans:
                     self.last[self.owner[name]] = max(self.last[self.owner[name]], now)
             for name in node.outputs:
                 if name not in gone:
-                    begin = -1 if fed and step < self.streamed else max(step, at)
-                    self.first.setdefault(self.owner[name], begin)
+                    self.first.setdefault(self.owner[name], max(step, at))
                     self.last[self.owner[name]] = max(self.last.get(self.owner[name], now), now)
         for name in graph.outputs:
             self.last[self.owner[name]] = len(nodes)
@@ -108,29 +107,34 @@ class _Spans:
 
 def _stream_buffers(graph: Graph, stream: Stream) -> list[Buffer]:
     """Lines of rows, working memory and state of a stream; what is whole has its own buffer."""
-    first, last = (-1 if stream.is_fed else stream.count - 1), stream.count - 1
+    at = stream.count - 1
     found = [
-        Buffer(rows_name(line.tensor), stream.line_bytes(i), first, last)
+        Buffer(rows_name(line.tensor), stream.line_bytes(i), at, at)
         for i, line in enumerate(stream.lines)
         if not line.whole
     ]
-    found.append(Buffer(STREAM_STATE, stream.state_bytes, first, last))
+    found.append(Buffer(STREAM_STATE, stream.state_bytes, at, at))
     if stream.scratch_bytes:
-        found.append(Buffer(STREAM_SCRATCH, stream.scratch_bytes, first, last))
+        found.append(Buffer(STREAM_SCRATCH, stream.scratch_bytes, at, at))
     if stream.is_fed:
         found.append(Buffer(STREAM_POSITION, POSITION_BYTES, -1, len(graph.nodes)))
     return found
 
 
 def _stream_overlaps(graph: Graph, stream: Stream) -> list[Overlap]:
-    """What may lie over the rows of the input that have been taken by then."""
-    if stream.is_fed:
-        return []
-    (read,) = graph.inputs
+    """What may lie over rows of the input that have been taken by then, and over finished lines."""
+    lines, outcome = stream.lines, stream.outcome
+    names = [line.tensor if line.whole else rows_name(line.tensor) for line in lines]
     found = [
-        Overlap(line.tensor if line.whole else rows_name(line.tensor), read, lead)
-        for line, lead in zip(stream.lines, stream.outcome.lead, strict=True)
+        Overlap(names[k], names[i], outcome.used[i][k])
+        for i, read in enumerate(lines)
+        for k in range(len(lines))
+        if k != i and not read.whole and outcome.used[i][k] < stream.line_bytes(k)
     ]
+    if stream.is_fed:
+        return found
+    (read,) = graph.inputs
+    found += [Overlap(name, read, lead) for name, lead in zip(names, outcome.lead, strict=True)]
     if stream.scratch_bytes:
         apart = stream.scratch_bytes - stream.outcome.start
         found.append(Overlap(STREAM_SCRATCH, read, apart))

@@ -64,15 +64,17 @@ class Outcome:
     """What a schedule takes.
 
     ``capacity`` has the rows that each line has to hold; ``moved_bytes`` go up in them to make
-    place. ``lead`` has for each line by how many bytes, at most, those of it that are in use
+    place. ``lead`` has for each line by how many bytes, at most, those of it that have been used
     outnumber those of the input that have been taken. When the first stage runs ``start`` bytes of
-    the input have been.
+    the input have been. ``used[i][k]`` is how many bytes of line k have been used when line i is
+    for the last time.
     """
 
     capacity: tuple[int, ...]
     moved_bytes: int
     lead: tuple[int, ...]
     start: int
+    used: tuple[tuple[int, ...], ...]
 
 
 class Schedule:
@@ -91,7 +93,8 @@ class Schedule:
         )
         real = _Run(self, capacity)
         real.feed()
-        return Outcome(capacity, real.moved_bytes, tuple(real.lead), real.start)
+        used = tuple(map(tuple, real.used_until))
+        return Outcome(capacity, real.moved_bytes, tuple(real.lead), real.start, used)
 
     def last_reader(self, i: int) -> int:
         """The last stage that reads what a stage writes; itself where none does."""
@@ -115,7 +118,9 @@ class _Run:
         self.moved_bytes = 0
         self.taken = 0
         self.start = 0
-        self.lead = [line.above * line.row_bytes for line in self.lines]
+        self.used = [line.above * line.row_bytes for line in self.lines]
+        self.lead = list(self.used)
+        self.used_until = [list(self.used) for _ in self.lines]
 
     def feed(self) -> None:
         """All rows of the input."""
@@ -137,6 +142,8 @@ class _Run:
                 continue
             self.start = self.start or self.taken
             self._append(stage.output, stage.rows)
+            for reader in stage.readers:
+                self.used_until[reader.line] = list(self.used)
             self.done[left - 1] += 1
             left = self.schedule.last_reader(left - 1) + 1
 
@@ -163,7 +170,9 @@ class _Run:
         self.end[number] += rows
         held = self.end[number] - self.base[number]
         self.most[number] = max(self.most[number], held)
-        self.lead[number] = max(self.lead[number], held * line.row_bytes - self.taken)
+        self.used[number] = max(self.used[number], held * line.row_bytes)
+        self.lead[number] = max(self.lead[number], self.used[number] - self.taken)
+        self.used_until[number] = list(self.used)
 
     def _needed_from(self, number: int) -> int:
         """The first row that a stage still needs; the end if none does."""

@@ -1,0 +1,212 @@
+"""Which of the first layers run in bands of rows, of how many rows, by which kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+from edgecnn.ir import Graph
+from edgecnn.operators import operator
+from firmware_export.chooser.selection import with_margin
+from firmware_export.chooser.trials import (
+    PORTABLE,
+    Group,
+    Trial,
+    Trials,
+    constant_bytes,
+    group_of_one,
+    measured,
+)
+from firmware_export.device.cores import Core
+from firmware_export.memory.lifetimes import problem
+from firmware_export.memory.plan import ALIGNMENT, Problem
+from firmware_export.memory.planner import plan
+from firmware_export.streaming.bands import band
+from firmware_export.streaming.stream import BandLayer, Stream, make, windows
+
+T = TypeVar("T")
+
+#: Rows of bands that are tried, where they part all rows alike.
+ROWS = (1, 2, 4)
+#: Cycles of a byte that moves up in a line, and of a band beside its kernel: about what
+#: ``edgecnn_stream.h`` takes on a Cortex-M4.
+_CYCLES_OF_MOVED_BYTE, _CYCLES_OF_BAND = 1, 300
+
+
+class Bands:
+    """The kernels for bands of the first layers of a graph, and what they take."""
+
+    def __init__(self, graph: Graph, core: Core, compiler: str) -> None:
+        self.graph, self.core, self.compiler = graph, core, compiler
+        self.windows = windows(graph)
+        self._trials: dict[tuple[int, int], Trials] = {}
+
+    def rows(self, step: int) -> list[int]:
+        """Rows that a band of a node can have."""
+        height = self.height(step)
+        return [rows for rows in ROWS if height % rows == 0]
+
+    def height(self, step: int) -> int:
+        """Rows of a node's output."""
+        return self.graph.tensors[self.graph.nodes[step].output].shape[1]
+
+    def follows(self, step: int) -> bool:
+        """Whether a node is elementwise and takes what the one before it gives."""
+        node = self.graph.nodes[step]
+        before = self.graph.nodes[step - 1].output if step else ""
+        return before in node.inputs and operator(node.op).is_elementwise
+
+    def measure(self, count: int, step: Callable[[str], None]) -> None:
+        """Try the kernels for all bands of some first layers; ``step`` is told."""
+        keys = [(s, rows) for s in range(count) for rows in self.rows(s)]
+        missing = [key for key in keys if key not in self._trials]
+        if missing:
+            step(f"trying bands of rows of {count} layers on a {self.core.title}")
+        groups = [self._group(*key) for key in missing]
+        found = measured(groups, self.core, self.compiler)
+        self._trials |= dict(zip(missing, found, strict=True))
+
+    def trials(self, step: int, rows: int) -> tuple[Trial, ...]:
+        """What the kernels for a band took."""
+        return self._trials[step, rows].trials
+
+    def layer(self, step: int, rows: int, kernel: str) -> BandLayer:
+        """The call of a kernel for a band."""
+        return BandLayer(rows, self._trials[step, rows].group.layers[kernel][0])
+
+    def _group(self, step: int, rows: int) -> Group:
+        """The kernels for a band; where rows are not aligned those that take single bytes."""
+        graph = band(self.graph, self.graph.nodes[step], self.windows[step], rows)
+        images = [graph.tensors[name] for name in (*graph.inputs, *graph.outputs)]
+        are_aligned = all(t.nbytes // t.shape[1] % ALIGNMENT == 0 for t in images)
+        fast = are_aligned or not self.core.needs_alignment
+        return group_of_one(graph, self.core, with_fast=fast)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamChoice:
+    """One kernel and number of rows for each of the first layers."""
+
+    bands: Bands
+    rows: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    is_fed: bool
+
+    @cached_property
+    def stream(self) -> Stream | None:
+        """The stages and lines; None where padding stands in the way."""
+        layers = [
+            self.bands.layer(step, rows, trial.kernel)
+            for step, (rows, trial) in enumerate(zip(self.rows, self.trials, strict=True))
+        ]
+        return make(self.bands.graph, layers, is_fed=self.is_fed)
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernel of each layer."""
+        return tuple(trial.kernel for trial in self.trials)
+
+    @cached_property
+    def cycles(self) -> int:
+        """All bands, by their trials, and what moves between them."""
+        assert self.stream is not None
+        return self.stream.outcome.moved_bytes * _CYCLES_OF_MOVED_BYTE + sum(
+            self.bands.height(step) // rows * (trial.cycles + _CYCLES_OF_BAND)
+            for step, (rows, trial) in enumerate(zip(self.rows, self.trials, strict=True))
+        )
+
+    @cached_property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena while the stream runs."""
+        assert self.stream is not None
+        everything = problem(self.bands.graph, {}, {}, self.stream)
+        at = self.stream.count - 1
+        there = tuple(b for b in everything.buffers if b.first <= at <= b.last)
+        return plan(Problem(there, everything.overlaps)).arena_bytes
+
+    @cached_property
+    def flash_bytes(self) -> int:
+        """Weights, and the code of each kernel and shape once."""
+        assert self.stream is not None
+        code: dict[str, int] = {}
+        for step, trial in enumerate(self.trials):
+            layer = self.stream.layers[step]
+            shape = "" if layer.is_shared else repr(dict(layer.shape))
+            name = f"{layer.kernel} {shape}"
+            code[name] = max(code.get(name, 0), trial.code_bytes)
+        weights = sum(map(constant_bytes, self.stream.layers.values()))
+        return weights + with_margin(sum(code.values()))
+
+    def others(self) -> Iterator[StreamChoice]:
+        """The choices that differ in one layer, with the elementwise ones that follow it."""
+        for step in range(len(self.rows)):
+            if self.bands.follows(step):
+                continue
+            for rows in self.bands.rows(step):
+                for trial in self.bands.trials(step, rows):
+                    if (rows, trial) != (self.rows[step], self.trials[step]):
+                        yield self._with(step, rows, trial)
+
+    def _with(self, step: int, rows: int, trial: Trial) -> StreamChoice:
+        all_rows, trials = list(self.rows), list(self.trials)
+        all_rows[step], trials[step] = rows, trial
+        for s in range(step + 1, len(all_rows)):
+            if not self.bands.follows(s):
+                break
+            all_rows[s] = rows
+            trials[s] = _fastest(self.bands.trials(s, rows))
+        return replace(self, rows=tuple(all_rows), trials=tuple(trials))
+
+
+def _fastest(trials: Sequence[Trial]) -> Trial:
+    return min(trials, key=lambda t: (t.cycles, t.kernel == PORTABLE))
+
+
+def _uniform(bands: Bands, count: int, most: int, is_fed: bool) -> StreamChoice:
+    """The fastest kernels for bands of up to so many rows."""
+    rows: list[int] = []
+    for step in range(count):
+        own = max(r for r in bands.rows(step) if r <= most)
+        rows.append(rows[-1] if bands.follows(step) else own)
+    trials = [_fastest(bands.trials(step, r)) for step, r in enumerate(rows)]
+    return StreamChoice(bands, tuple(rows), tuple(trials), is_fed)
+
+
+def path(bands: Bands, count: int, *, is_fed: bool) -> list[StreamChoice]:
+    """Choices for some first layers from the fastest on, each with a smaller arena.
+
+    The next one gives up the fewest cycles a byte, again and again.
+    """
+    starts = [_uniform(bands, count, most, is_fed) for most in ROWS]
+    found: dict[tuple[object, ...], StreamChoice] = {}
+    for start in starts:
+        here: StreamChoice | None = start if start.stream is not None else None
+        while here is not None and (here.rows, here.kernels) not in found:
+            found[here.rows, here.kernels] = here
+            here = _smaller(here)
+    return undominated(found.values(), lambda c: (c.arena_bytes, c.cycles))
+
+
+def _smaller(choice: StreamChoice) -> StreamChoice | None:
+    smaller = [
+        (choice.arena_bytes - other.arena_bytes, other)
+        for other in choice.others()
+        if other.stream is not None and other.arena_bytes < choice.arena_bytes
+    ]
+    if not smaller:
+        return None
+    return min(smaller, key=lambda s: (s[1].cycles - choice.cycles) / s[0])[1]
+
+
+def undominated(found: Iterable[T], sizes: Callable[[T], tuple[int, int]]) -> list[T]:
+    """Those that no other is better than in one size without being worse in the other.
+
+    In ascending order of the first.
+    """
+    kept: list[T] = []
+    for item in sorted(found, key=sizes):
+        if not kept or sizes(item)[1] < sizes(kept[-1])[1]:
+            kept.append(item)
+    return kept
