@@ -12,18 +12,22 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from edgecnn.cli_models import command, labelled, load, quantize, source
 from edgecnn.cli_options import (
     BoardOption,
     Calibration,
+    Calibrations,
     Compiler,
     InputShape,
     Json,
     KeepChannels,
     Model,
+    Models,
     Optimize,
     Quiet,
     Ranges,
     RangesOption,
+    SharedArena,
     Weights,
 )
 from edgecnn.cli_profile import profile
@@ -34,10 +38,10 @@ from edgecnn.display import (
     show_export,
     show_parity,
     show_profile,
+    show_shared_export,
 )
 from edgecnn.errors import (
     CheckError,
-    DataError,
     EdgecnnError,
     FitError,
     GeneratedCodeError,
@@ -46,78 +50,13 @@ from edgecnn.errors import (
     UnsupportedError,
     UserError,
 )
+from edgecnn.several import for_each, require_one_or_shared
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Turn a trained CNN into an int8 .tflite and plain C for Cortex-M, every byte checked.",
 )
-
-
-# --- models and data --------------------------------------------------------------------------
-
-
-def _load(model: str, input_shape: list[str] | None, weights: Path | None) -> Any:
-    """A graph from a file or a factory."""
-    from edgecnn import loading
-    from edgecnn.shape_options import input_shapes, parse_shape
-
-    is_factory = ":" in model and not Path(model).exists()
-    if is_factory:
-        return loading.load_factory(
-            model, [parse_shape(text) for text in input_shape or []], weights
-        )
-    if weights:
-        raise UserError(f"--weights goes with package.module:factory; {model} is a file")
-    if input_shape and Path(model).suffix != ".onnx":
-        raise UserError(f"--input-shape goes with module:factory and .onnx; {model} is neither")
-    return loading.load_path(model, input_shapes(input_shape or []))
-
-
-def _source(model: str) -> bytes | None:
-    """The bytes of a ``.tflite`` model, which the oracle can run by itself."""
-    path = Path(model)
-    return path.read_bytes() if path.suffix == ".tflite" else None
-
-
-def _quantize(
-    graph: Any, model: str, calibration: Path | None, ranges: str, console: Console
-) -> Any:
-    """An int8 graph, and the float graph and calibration samples where there are any."""
-    import edgecnn
-    from edgecnn.data import load_file, to_feeds
-    from edgecnn.support import require_supported
-
-    if graph.is_quantized:
-        if calibration is not None:
-            console.note(f"{model} is int8 already: --calibration is not used")
-        require_supported(graph)
-        return graph, None, None
-    if calibration is None:
-        raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
-    x, _ = load_file(calibration, graph.inputs)
-    what = f"the calibration data in {calibration}"
-    feeds = to_feeds(graph, x, what)
-    return edgecnn.quantize(graph, x, ranges=ranges), graph, feeds
-
-
-def _labelled(graph: Any, path: Path) -> Any:
-    """Labelled samples in the layout and type of a graph."""
-    from edgecnn.data import check_labels, load_file, to_feeds
-
-    x, y = load_file(path, graph.inputs)
-    feeds = to_feeds(graph, x, f"the data in {path}")
-    return feeds, check_labels(y, len(next(iter(feeds.values()))), path)
-
-
-def _command(words: list[tuple[str, Any]], model: str) -> str:
-    """The command for the record: without the folder that it wrote to, and without folders."""
-    options = [
-        flag if value is True else f"{flag} {Path(str(value)).name}"
-        for flag, value in words
-        if value
-    ]
-    return " ".join(["edgecnn export", Path(model).name, *options])
 
 
 @contextmanager
@@ -141,11 +80,15 @@ def _require_fit(result: Any) -> None:
 
 @app.command()
 def export(
-    model: Model,
+    model: Models,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
-    calibration: Calibration = None,
-    data: Annotated[Path | None, typer.Option(help="Labelled data: .npz with x and y.")] = None,
-    name: Annotated[str, typer.Option(help="Name of the network in C and of its files.")] = "",
+    calibration: Calibrations = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Labelled data: .npz with x and y.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name of the network in C and of its files.")
+    ] = None,
     board: BoardOption = None,
     cpu: Annotated[str | None, typer.Option(help="Core, where there is no board.")] = None,
     optimize: Annotated[
@@ -157,6 +100,7 @@ def export(
         typer.Option("--float-io", help="float32 in and out: of the .tflite, and also of the C."),
     ] = False,
     keep_channels: KeepChannels = False,
+    shared_arena: SharedArena = False,
     input_shape: InputShape = None,
     weights: Weights = None,
     runners: Annotated[str | None, typer.Option(help="Runners to verify with.")] = None,
@@ -165,16 +109,35 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Quantize if need be, write .tflite and C, verify every byte, report."""
+    """Quantize if need be, write .tflite and C, verify every byte, report.
+
+    Several models are exported together with --shared-arena; --calibration (of the float ones),
+    --data and --name are then given once for each, in their order.
+    """
     from firmware_export.export import Evidence
-    from firmware_export.export import export as write
+    from firmware_export.shared_arena import Network, export_together
 
     console = Console(as_json=as_json, quiet=quiet)
+    reading = {"--input-shape": input_shape, "--weights": weights}
+    require_one_or_shared(
+        model, shared_arena=shared_arena, reading=[k for k, value in reading.items() if value]
+    )
+    names, data_of = for_each("--name", name, model), for_each("--data", data, model)
     with _parity_reported(console), console.working("reading the model"):
-        graph = _load(model, input_shape, weights)
+        graphs = {each: load(each, input_shape, weights) for each in model}
+        floats = [each for each, graph in graphs.items() if not graph.is_quantized]
+        calibrated = model if len(model) == 1 else floats
+        calibration_of = for_each("--calibration", calibration, calibrated, "float model")
         console.step("quantizing")
-        int8, float_graph, feeds = _quantize(graph, model, calibration, ranges.value, console)
-        x, y = _labelled(graph, data) if data else (None, None)
+        networks = []
+        for each, graph in graphs.items():
+            int8, float_graph, feeds = quantize(
+                graph, each, calibration_of.get(each), ranges.value, console
+            )
+            x, y = labelled(graph, data_of[each])
+            proof = Evidence(float_graph, feeds, x, y)
+            given = source(each) if float_graph is None else None
+            networks.append(Network(int8, names[each] or "", proof, given))
         words = [
             ("--calibration", calibration),
             ("--data", data),
@@ -182,31 +145,32 @@ def export(
             ("--board", board),
             ("--cpu", cpu),
             ("--optimize", optimize.value),
-            ("--ranges", ranges.value if float_graph is not None else ""),
+            ("--ranges", ranges.value if floats else ""),
             ("--float-io", float_io),
             ("--keep-channels", keep_channels),
+            ("--shared-arena", shared_arena),
             ("--input-shape", " ".join(input_shape or [])),
             ("--weights", weights),
         ]
-        result = write(
-            int8,
-            output,
-            name=name,
-            board=board,
-            cpu=cpu,
-            optimize=optimize.value,
-            float_io=float_io,
-            remove_channels=not keep_channels,
-            evidence=Evidence(float_graph, feeds, x, y),
-            source_tflite=_source(model) if float_graph is None else None,
-            runners=runners,
-            samples=samples,
-            seed=seed,
-            command=_command(words, model),
-            step=console.step,
-        )
+        options: dict[str, Any] = {
+            "board": board,
+            "cpu": cpu,
+            "optimize": optimize.value,
+            "float_io": float_io,
+            "remove_channels": not keep_channels,
+            "runners": runners,
+            "samples": samples,
+            "seed": seed,
+            "command": command(words, model),
+            "step": console.step,
+        }
+        result: Any
+        if shared_arena:
+            result = export_together(networks, output, **options)
+        else:
+            result = networks[0].export(output, **options)
     if not console.json(result.to_json()):
-        show_export(console, result)
+        (show_shared_export if shared_arena else show_export)(console, result)
     _require_fit(result)
 
 
@@ -314,11 +278,11 @@ def evaluate(
             artifact = manifest.open_export(Path(model))
             int8, float_graph = artifact.graph, None
         else:
-            graph = _load(model, input_shape, weights)
+            graph = load(model, input_shape, weights)
             how = (ranges or Ranges.mse).value
-            int8, float_graph, _ = _quantize(graph, model, calibration, how, console)
+            int8, float_graph, _ = quantize(graph, model, calibration, how, console)
             artifact = None
-        x, y = _labelled(float_graph or int8, data)
+        x, y = labelled(float_graph or int8, data)
         console.step("compiling for this machine")
         with compiled(int8, artifact) as session:
             console.step("running")
@@ -352,7 +316,7 @@ def analyze(
     console = Console(as_json=as_json, quiet=quiet)
     try:
         with console.working("reading the model"):
-            analysis = look(_load(model, input_shape, weights), board)
+            analysis = look(load(model, input_shape, weights), board)
     except UnsupportedError as error:
         console.json(only_problems(error))
         raise

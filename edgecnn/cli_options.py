@@ -25,11 +25,20 @@ class Ranges(StrEnum):
 
 
 Model = Annotated[str, typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")]
+Models = Annotated[
+    list[str], typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")
+]
+SharedArena = Annotated[
+    bool,
+    typer.Option(
+        "--shared-arena", help="Export several models for one firmware: each into DIR/NAME."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Calibration = Annotated[
-    Path | None, typer.Option(help="Inputs to calibrate a float model with: .npy, or .npz with x.")
-]
+_CALIBRATION = typer.Option(help="Inputs to calibrate a float model with: .npy, or .npz with x.")
+Calibration = Annotated[Path | None, _CALIBRATION]
+Calibrations = Annotated[list[Path] | None, _CALIBRATION]
 InputShape = Annotated[
     list[str] | None,
     typer.Option(

@@ -32,6 +32,25 @@ def show_export(console: Console, result: Any) -> None:
     console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
 
 
+def show_shared_export(console: Console, result: Any) -> None:
+    """Print what an export of several networks wrote and measured (a ``SharedExport``)."""
+    for network in result.networks:
+        console.text(f"\n{network.name}")
+        show_export(console, network)
+    console.text()
+    rows = [
+        [network.name, number(network.memory.arena_bytes), number(network.weight_bytes)]
+        for network in result.networks
+    ]
+    weights = sum(network.weight_bytes for network in result.networks)
+    rows.append(["together", number(result.arena_bytes), number(weights)])
+    columns = ["network", ">arena (RAM), bytes", ">weights (flash), bytes"]
+    console.table("One arena for all", columns, rows)
+    if result.fit is not None:
+        verdict = "the networks fit" if result.fit.fits else "the networks do not fit"
+        _show_fit(console, f"{result.board}: {verdict} together", result.fit)
+
+
 def show_parity(console: Console, report: ParityReport) -> None:
     """Print a `ParityReport`."""
     rows = []
@@ -79,9 +98,7 @@ def show_fits(console: Console, fits: Mapping[str, Any]) -> None:
     """Print boards and their ``Fit``: one in words, more as a table."""
     if len(fits) == 1:
         for name, fit in fits.items():
-            console.text(f"{name}: {fit.verdict}")
-            lines = (fit.ram.explain(number), fit.flash.explain(number), fit.advice())
-            console.text("\n".join(filter(None, lines)))
+            _show_fit(console, f"{name}: {fit.verdict}", fit)
         return
     rows = []
     for name, fit in fits.items():
@@ -95,6 +112,12 @@ def show_fits(console: Console, fits: Mapping[str, Any]) -> None:
     if fits and not any(fit.fits for fit in fits.values()):
         nearest = min(fits.values(), key=lambda fit: fit.ram.missing + fit.flash.missing)
         console.text(nearest.advice())
+
+
+def _show_fit(console: Console, verdict: str, fit: Any) -> None:
+    """Print in words how a network fits one board."""
+    lines = (verdict, fit.ram.explain(number), fit.flash.explain(number), fit.advice())
+    console.text("\n".join(filter(None, lines)))
 
 
 def show_profile(console: Console, profile: Any) -> None:

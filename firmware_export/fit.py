@@ -8,7 +8,7 @@ here are those of the terminal, of error messages and of the report.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,27 @@ def _with_remedies(found: Fit, smallest: Board | None) -> Fit:
         return replace(found, remedies=tuple(remedies))
     remedies.append(f"{smallest.name} ({smallest.title}), the smallest known board that it fits")
     return replace(found, remedies=tuple(remedies), smallest_board=smallest.name)
+
+
+def fit_together(board: Board, fits: Sequence[Fit]) -> Fit:
+    """The fit on a board of networks in one firmware that take turns in the largest arena.
+
+    ``fits`` are those of each alone, of the same core. Weights and code add up: each network has
+    its kernels compiled for its own shapes. Stack and start-up are there once.
+    """
+
+    def fit_on(board: Board) -> Fit:
+        return fit(
+            board,
+            weight_bytes=sum(found.flash.parts["weights"] for found in fits),
+            code_bytes=sum(found.flash.parts["code"] for found in fits),
+            arena_bytes=max(found.ram.parts["arena"] for found in fits),
+        )
+
+    found = fit_on(board)
+    if found.fits:
+        return found
+    return _with_remedies(found, next((b for b in _by_size() if fit_on(b).fits), None))
 
 
 def board_fits(

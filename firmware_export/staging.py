@@ -67,17 +67,33 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def _publish(staging: Path, directory: Path) -> None:
-    """Move the new files over; drop those of an earlier export that are no more."""
+    """Move what is new over, folders file by file; drop what an earlier export had beside it."""
     if not directory.exists():
         staging.chmod(0o755)
         staging.rename(directory)
         return
-    new = {path.name for path in staging.iterdir()}
-    for name in sorted(new):
+    _require_places(staging, directory)
+    _move(staging, directory)
+
+
+def _require_places(staging: Path, directory: Path) -> None:
+    """Raise `OutputError` where a file would replace a folder, or a folder a file."""
+    for path in sorted(staging.iterdir()):
+        place = directory / path.name
+        if place.exists() and place.is_dir() != path.is_dir():
+            kind = "folder" if place.is_dir() else "file"
+            raise OutputError(f"output folder {directory} has a {kind} called {path.name}")
+        if place.is_dir():
+            _require_places(path, place)
+
+
+def _move(staging: Path, directory: Path) -> None:
+    new = sorted(path.name for path in staging.iterdir())
+    stale = manifest.files_of(directory).difference(new)
+    for name in new:
         if (directory / name).is_dir():
-            raise OutputError(f"output folder {directory} has a folder called {name}")
-    stale = manifest.files_of(directory) - new
-    for name in sorted(new):
-        os.replace(staging / name, directory / name)
+            _move(staging / name, directory / name)
+        else:
+            os.replace(staging / name, directory / name)
     for name in stale:
         (directory / name).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from firmware_export.fit import (
     Fit,
     board_fits,
     fit,
+    fit_together,
 )
 
 KB = 1024
@@ -44,6 +45,21 @@ def fit_of(target: Board, weights: int = 900, code: int = 100, arena: int = 500)
 
 RAM = 500 + STACK_ALLOWANCE_BYTES
 FLASH = 900 + 100 + STARTUP_ALLOWANCE_BYTES
+
+
+@pytest.mark.parametrize(("flash_missing", "ram_missing"), [(0, 0), (1, 0), (0, 1), (7, 5)])
+def test_networks_in_turn_add_up_in_flash_and_share_the_ram(
+    flash_missing: int, ram_missing: int
+) -> None:
+    """To the byte: one arena, the largest; one stack; one start-up."""
+    target = board(FLASH + 35 - flash_missing, RAM - ram_missing)
+    large = board(1 << 20, 1 << 20)
+    alone = [fit_of(large), fit_of(large, 30, 5, 499)]
+    found = fit_together(target, alone)
+    assert (found.flash.missing, found.ram.missing) == (flash_missing, ram_missing)
+    assert found.fits == (not flash_missing and not ram_missing)
+    assert bool(found.remedies) != found.fits
+    assert (found.smallest_board is None) == found.fits
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""Reads the models and data that commands name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from edgecnn.console import Console
+
+
+def load(model: str, input_shape: list[str] | None, weights: Path | None) -> Any:
+    """A graph from a file or a factory."""
+    from edgecnn import loading
+    from edgecnn.shape_options import input_shapes, parse_shape
+
+    is_factory = ":" in model and not Path(model).exists()
+    if is_factory:
+        return loading.load_factory(
+            model, [parse_shape(text) for text in input_shape or []], weights
+        )
+    if weights:
+        raise UserError(f"--weights goes with package.module:factory; {model} is a file")
+    if input_shape and Path(model).suffix != ".onnx":
+        raise UserError(f"--input-shape goes with module:factory and .onnx; {model} is neither")
+    return loading.load_path(model, input_shapes(input_shape or []))
+
+
+def source(model: str) -> bytes | None:
+    """The bytes of a ``.tflite`` model, which the oracle can run by itself."""
+    path = Path(model)
+    return path.read_bytes() if path.suffix == ".tflite" else None
+
+
+def quantize(
+    graph: Any, model: str, calibration: Path | None, ranges: str, console: Console
+) -> Any:
+    """An int8 graph, and the float graph and calibration samples where there are any."""
+    import edgecnn
+    from edgecnn.data import load_file, to_feeds
+    from edgecnn.support import require_supported
+
+    if graph.is_quantized:
+        if calibration is not None:
+            console.note(f"{model} is int8 already: --calibration is not used")
+        require_supported(graph)
+        return graph, None, None
+    if calibration is None:
+        raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
+    x, _ = load_file(calibration, graph.inputs)
+    what = f"the calibration data in {calibration}"
+    feeds = to_feeds(graph, x, what)
+    return edgecnn.quantize(graph, x, ranges=ranges), graph, feeds
+
+
+def labelled(graph: Any, path: Path | None) -> Any:
+    """Labelled samples in the layout and type of a graph; two times None without a file."""
+    if path is None:
+        return None, None
+    from edgecnn.data import check_labels, load_file, to_feeds
+
+    x, y = load_file(path, graph.inputs)
+    feeds = to_feeds(graph, x, f"the data in {path}")
+    return feeds, check_labels(y, len(next(iter(feeds.values()))), path)
+
+
+def command(words: list[tuple[str, Any]], models: list[str]) -> str:
+    """The command for the record: without the folder that it wrote to, and without folders."""
+    options = [
+        flag if each is True else f"{flag} {Path(str(each)).name}"
+        for flag, value in words
+        for each in (value if isinstance(value, list) else [value])
+        if each
+    ]
+    return " ".join(["edgecnn export", *(Path(model).name for model in models), *options])
