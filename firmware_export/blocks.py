@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgecnn.ir import Array
+from firmware_export.exporters import CArray
 
 ROWS = 4
 #: Magnitude that the odd row's sum stays below where rows are joint: it is multiplied by 256.
@@ -54,6 +55,7 @@ def pack_rows(weights: Array, order: Array, *, joint: bool, block: int = ROWS) -
     return packed.astype(np.int8)
 
 
-def pad_rows(table: Array) -> Array:
+def padded(table: CArray) -> CArray:
     """A table with one line a row, filled up to whole blocks with zeros."""
-    return np.pad(table, ((0, -table.shape[0] % ROWS), (0, 0)))
+    data = np.pad(table.data, ((0, -table.data.shape[0] % ROWS), (0, 0)))
+    return CArray(data, table.layout, data.nbytes - table.data.nbytes)

@@ -32,6 +32,7 @@ from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner, emulation_
 from firmware_export.runners.host_c import HostCSession
 from firmware_export.staging import staging, write_files
 from firmware_export.tflite_writer import to_tflite
+from firmware_export.weight_sizes import weight_sizes
 
 #: Random samples that every export is verified with, besides the three extreme ones.
 VERIFY_SAMPLES = 10
@@ -314,6 +315,7 @@ def _report(
             float_io=written.artifact.float_io,
             choice=written.choice,
             channels=result.channels,
+            weights=weight_sizes(result.graph, written.network),
         )
     )
 

@@ -22,10 +22,14 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, eq=False)
 class CArray:
-    """A constant array of the weights file: int8 or int32 data, and what its axes are."""
+    """A constant array of the weights file: int8 or int32 data, and what its axes are.
+
+    ``padding_bytes`` of them fill it up, to whole blocks for instance, and carry no information.
+    """
 
     data: Array
     layout: str
+    padding_bytes: int = 0
 
 
 FieldValue = int | Sequence[int] | Sequence[Sequence[int]] | CArray

@@ -16,6 +16,7 @@ from edgecnn.operators import operator
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import CNetwork, Provenance
 from firmware_export.tflite_file import takes_floats
+from firmware_export.weight_sizes import WeightSizes, total, weight_sizes
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -37,6 +38,7 @@ def describe(
     ``tensors`` are numbered as the C's ``…_ON_TENSOR`` hook numbers them; it never sees those
     that are not stored, since a layer computes what gives them on the way.
     """
+    sizes = weight_sizes(graph, network)
     return {
         "format": FORMAT,
         "name": name,
@@ -45,6 +47,7 @@ def describe(
         "model_sha256": provenance.source_sha256,
         "arena_bytes": network.plan.arena_bytes,
         "weight_bytes": network.weight_bytes,
+        "weights": total(sizes).to_json(),
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
         "input_permutations": {k: list(v) for k, v in graph.input_permutations.items()},
@@ -53,7 +56,10 @@ def describe(
             {**_tensor(graph, tensor), "is_stored": tensor in network.stored}
             for tensor in graph.activations()
         ],
-        "layers": [_layer(graph, index) for index in range(len(graph.nodes))],
+        "layers": [
+            {**_layer(graph, index), "weights": sizes.get(index, WeightSizes()).to_json()}
+            for index in range(len(graph.nodes))
+        ],
         "files": {p.name: _file(p) for p in sorted(folder.iterdir()) if p.name != FILE},
     }
 

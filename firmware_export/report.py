@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.evaluate import Accuracy
@@ -38,6 +38,7 @@ from firmware_export.report_figures import (
     sqnr_chart,
 )
 from firmware_export.runners import all_runners
+from firmware_export.weight_sizes import WeightSizes, total
 
 #: Thin and unbreakable, so that a number stays one word.
 _THIN = "\u202f"
@@ -61,7 +62,8 @@ class ReportInput:
     ``fits`` holds every board that was looked at; ``board`` names the one that was asked for.
     ``profile`` and ``choice`` are there where the network, and kernels for it, were run on an
     emulated core. ``float_io`` says that the files take and give float32.
-    ``channels`` tells of the channels that were removed.
+    ``channels`` tells of the channels that were removed; ``weights`` has the sizes of constants
+    by layer.
     """
 
     name: str
@@ -81,6 +83,7 @@ class ReportInput:
     float_io: bool = False
     choice: Choice | None = None
     channels: ChannelReport | None = None
+    weights: Mapping[int, WeightSizes] = field(default_factory=dict)
 
 
 def printable(text: str, limit: int = _LONGEST_NAME) -> str:
@@ -131,7 +134,7 @@ class _Layer:
     tensor: str
     shape: str
     macs: int
-    weight_bytes: int
+    weights: WeightSizes
     scale: float | None
     zero_point: int | None
     sqnr_db: float | None
@@ -144,11 +147,6 @@ def _macs(graph: Graph, node: Node) -> int:
     inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
     outputs = [graph.tensors[name].shape for name in node.outputs]
     return operator(node.op).macs(node.attributes, inputs, outputs)
-
-
-def _constant_bytes(graph: Graph, node: Node) -> int:
-    constants = [graph.constant(name) for name in dict.fromkeys(node.inputs)]
-    return sum(data.nbytes for data in constants if data is not None)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -169,7 +167,7 @@ def _layers(data: ReportInput) -> list[_Layer]:
                 printable(node.output),
                 _shape(tensor.shape),
                 _macs(data.graph, node),
-                _constant_bytes(data.graph, node),
+                data.weights.get(index, WeightSizes()),
                 tensor.scale if tensor.quant else None,
                 tensor.zero_point if tensor.quant else None,
                 known.get(node.output),
@@ -365,6 +363,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
     return {
         "data": data,
         "layers": layers,
+        "weights": total(data.weights),
         "runners": runners,
         "compared": [row for row in runners if row.state in ("pass", "fail")],
         "values": sum(row.result.values for row in runners),

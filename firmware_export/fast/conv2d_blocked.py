@@ -31,8 +31,12 @@ class Conv2DBlocked(FastKernel[Conv2DParams]):
         return CLayer(
             kernel="conv2d_blocked",
             fields={
-                "weights": CArray(weights, "four filters, pair of taps, pair of filters, bytes"),
-                "channels": CArray(blocks.pad_rows(table.data), table.layout),
+                "weights": CArray(
+                    weights,
+                    "four filters, pair of taps, pair of filters, bytes",
+                    weights.nbytes - rows.nbytes,
+                ),
+                "channels": blocks.padded(table),
             },
             shape={
                 **window_fields(p),

@@ -34,7 +34,11 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
         return CLayer(
             kernel="conv2d_small",
             fields={
-                "weights": CArray(weights, "filter, pair of taps, the first in the low byte"),
+                "weights": CArray(
+                    weights,
+                    "filter, pair of taps, the first in the low byte",
+                    weights.nbytes - rows.nbytes,
+                ),
                 **rescaling.fields,
             },
             shape={**window_fields(p), "output_channels": len(rows), **rescaling.shape},

@@ -9,6 +9,8 @@ for |sum| < 2**29. An arithmetic shift divides.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgecnn.ir import Graph, Node
@@ -40,16 +42,21 @@ class Conv2DWinograd2(FastKernel[Conv2DParams]):
         filters, _, _, channels = p.weights.shape
         depth = -(-channels // 4) * 4
         weights = winograd.pack_weights(p.weights, winograd.F2)
+        filling = weights.nbytes - 2 * POSITIONS * filters * channels
         table = channel_table(2 * p.bias.astype(np.int64), p.multiplier, p.shift)
         # Sums of four filters with two tiles; before them, two halves of a word, and a tile.
         sums, tiles = POSITIONS * 8 * 4, POSITIONS * (2 * 4 + depth)
         return CLayer(
             kernel="conv2d_winograd2",
             fields={
-                "weights": CArray(weights, "four filters, position, pair of channels, filter"),
-                "channels": CArray(
-                    blocks.pad_rows(table.data),
-                    "output channel; twice the bias, multiplier, right shift less 1",
+                "weights": CArray(
+                    weights, "four filters, position, pair of channels, filter", filling
+                ),
+                "channels": blocks.padded(
+                    replace(
+                        table,
+                        layout="output channel; twice the bias, multiplier, right shift less 1",
+                    )
                 ),
             },
             shape={**window_fields(p), "output_channels": filters},

@@ -63,9 +63,9 @@ def channel_table(p: Conv2DParams) -> CArray:
     bias = 2 * (p.bias.astype(np.int64) - moved)
     columns = [bias[:, None], p.multiplier[:, None], -p.shift.astype(np.int64)[:, None] - 1]
     table = np.concatenate([*columns, corners(p.weights)], axis=1)
-    return CArray(
-        blocks.pad_rows(wrap_int32(table).astype(np.int32)),
-        "output channel; bias, multiplier, right shift less 1, corners",
+    wrapped = wrap_int32(table).astype(np.int32)
+    return blocks.padded(
+        CArray(wrapped, "output channel; bias, multiplier, right shift less 1, corners")
     )
 
 
@@ -85,12 +85,15 @@ class Conv2DWinograd4(FastKernel[Conv2DParams]):
         filters, _, _, channels = p.weights.shape
         depth = -(-channels // 4) * 4
         weights = winograd.pack_weights(p.weights, winograd.F4)
+        filling = weights.nbytes - 2 * POSITIONS * filters * channels
         # Sums of four filters with two tiles; before them, two halves of a word, and a tile.
         sums, tiles = POSITIONS * 8 * 4, POSITIONS * (2 * 4 + depth)
         return CLayer(
             kernel="conv2d_winograd4",
             fields={
-                "weights": CArray(weights, "four filters, position, pair of channels, filter"),
+                "weights": CArray(
+                    weights, "four filters, position, pair of channels, filter", filling
+                ),
                 "channels": channel_table(p),
             },
             shape={**window_fields(p), "output_channels": filters},

@@ -45,12 +45,15 @@ class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
         moved = p.weights.astype(np.int64).reshape(filters, -1).sum(axis=1) * 128
         bias = (rescaling.bias.data - moved).astype(np.int32)
         weights = winograd.pack_weights(p.weights, winograd.F4, ROWS)
+        filling = weights.nbytes - 2 * POSITIONS * filters * channels
         # Sums of two filters with two tiles; before them, two halves of a word, and a tile.
         sums, tiles = POSITIONS * 4 * 4, POSITIONS * (2 * 4 + depth)
         return CLayer(
             kernel="conv2d_winograd4_small",
             fields={
-                "weights": CArray(weights, "two filters, position, pair of channels, filter"),
+                "weights": CArray(
+                    weights, "two filters, position, pair of channels, filter", filling
+                ),
                 "bias": CArray(bias, rescaling.bias.layout),
                 "scales": rescaling.scales,
                 "corners": CArray(

@@ -129,10 +129,20 @@ def _two_taps(axis: Axis) -> Axis:
 
 def pack(weights: Array) -> Array:
     """(channel, rows, columns) as (channel, rows, pairs, 4): bytes w0, w1, w1, w2 of each pair."""
-    columns = weights.shape[2]
     filled = np.pad(weights, ((0, 0), (0, 0), (0, 2)))
+    return filled[:, :, _columns_of_bytes(weights.shape[2])]
+
+
+def _columns_of_bytes(columns: int) -> Array:
+    """The column of a filter that each byte of a row is of, (pairs, 4); none beyond the last."""
     first = np.arange(0, max(columns, 2) - 1, 2)
-    return filled[:, :, first[:, None] + np.array([0, 1, 1, 2])]
+    return first[:, None] + np.array([0, 1, 1, 2])
+
+
+def padding(weights: Array) -> int:
+    """How many of the bytes of `pack` are of no column."""
+    channels, rows, columns = weights.shape
+    return channels * rows * int((_columns_of_bytes(columns) >= columns).sum())
 
 
 class DepthwiseConv2DPlanar(FastKernel[DepthwiseConv2DParams]):
@@ -162,7 +172,9 @@ class DepthwiseConv2DPlanar(FastKernel[DepthwiseConv2DParams]):
         return CLayer(
             kernel="depthwise_conv2d_planar",
             fields={
-                "weights": CArray(packed, "output channel, row, pair of taps, bytes"),
+                "weights": CArray(
+                    packed, "output channel, row, pair of taps, bytes", padding(weights)
+                ),
                 "channels": CArray(table.data, table.layout),
             },
             shape=_shape(p, planes),

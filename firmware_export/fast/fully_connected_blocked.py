@@ -40,14 +40,19 @@ class FullyConnectedBlocked(FastKernel[FullyConnectedParams]):
         if p.weights_zero_point != 0 or not rescales_fast(largest, p.shift):
             return None
         joint = blocks.are_joint(p.weights, largest)
-        weights = np.pad(p.weights, ((0, units % 2), (0, 0)))
+        weights = _pack(np.pad(p.weights, ((0, units % 2), (0, 0))), joint=joint)
+        bias = np.pad(p.bias, (0, units % 2)).astype(np.int32)
         scales = np.stack([p.multiplier.astype(np.int64), -p.shift.astype(np.int64) - 1], axis=1)
         per_channel = len(np.unique(scales, axis=0)) > 1
         return CLayer(
             kernel="fully_connected_blocked",
             fields={
-                "weights": CArray(_pack(weights, joint=joint), "block, pair of taps, pair, bytes"),
-                "bias": CArray(np.pad(p.bias, (0, units % 2)).astype(np.int32), "unit"),
+                "weights": CArray(
+                    weights,
+                    "block, pair of taps, pair, bytes",
+                    weights.nbytes - p.weights.nbytes,
+                ),
+                "bias": CArray(bias, "unit", 4 * (units % 2)),
                 "scales": CArray(
                     (scales if per_channel else scales[:1]).astype(np.int32),
                     "unit; multiplier, right shift less 1",

@@ -31,7 +31,7 @@ class FullyConnectedSmall(FastKernel[FullyConnectedParams]):
         return CLayer(
             kernel="fully_connected_small",
             fields={
-                "weights": CArray(weights, "four units, input"),
+                "weights": CArray(weights, "four units, input", weights.nbytes - p.weights.nbytes),
                 **rescaling.fields,
             },
             shape={
