@@ -28,14 +28,16 @@ from firmware_export.device.profile import Profile
 from firmware_export.device.qemu import MACHINES
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
 from firmware_export.memory.plan import Plan
-from firmware_export.memory.planner import lower_bound
 from firmware_export.report_figures import (
     WEAK_DB,
     cycles_chart,
     decibels,
     kind_of,
+    least_arena,
     memory_map,
+    overwritten,
     sqnr_chart,
+    usage,
 )
 from firmware_export.runners import all_runners
 from firmware_export.weight_sizes import WeightSizes, total
@@ -377,7 +379,9 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "target": target,
         "target_text": printable(target.explain(number), 1000) if target else "",
         "buffers": _buffers(data, names),
-        "lower_bound": lower_bound(data.plan.buffers),
+        "least_arena": least_arena(data.plan),
+        "busiest": max(usage(data.plan).values(), default=0),
+        "overwritten": overwritten(data.plan),
         "macs": sum(layer.macs for layer in layers),
         "passed": data.parity.passed and (target is None or target.fits),
         "ports": [

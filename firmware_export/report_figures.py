@@ -10,7 +10,9 @@ import html
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
@@ -56,6 +58,7 @@ def _style(salt: str) -> dict[str, Any]:
         "axes.spines.right": False,
         "axes.linewidth": 0.8,
         "path.simplify": False,
+        "hatch.linewidth": 0.7,
     }
 
 
@@ -112,12 +115,59 @@ def bytes_label(value: float) -> str:
 
 
 def usage(plan: Plan) -> dict[int, int]:
-    """Bytes in use at each step, buffers rounded up to the alignment."""
+    """Bytes in use at each step, buffers rounded up to the alignment; shared ones count once."""
     steps = sorted({s for b in plan.buffers for s in range(b.first, b.last + 1)})
-    return {
-        step: sum(aligned(b.size) for b in plan.buffers if b.first <= step <= b.last)
-        for step in steps
-    }
+    return {step: _bytes_in_use(plan, step) for step in steps}
+
+
+def _bytes_in_use(plan: Plan, step: int) -> int:
+    total = end = 0
+    alive = [b for b in plan.buffers if b.first <= step <= b.last]
+    for start, size in sorted((plan.offsets[b.name], aligned(b.size)) for b in alive):
+        total += max(0, start + size - max(start, end))
+        end = max(end, start + size)
+    return total
+
+
+def least_arena(plan: Plan) -> int:
+    """Bytes that no plan of the same buffers can undercut: what the busiest step needs.
+
+    A layer that may write over an input needs at least the larger of the two.
+    """
+    sizes = {b.name: aligned(b.size) for b in plan.buffers}
+    last = {b.name: b.last for b in plan.buffers}
+    spared = Counter[int]()
+    for overlap in plan.overlaps:
+        spared[last[overlap.read]] += min(sizes[overlap.written], sizes[overlap.read])
+    needed = (
+        sum(sizes[b.name] for b in plan.buffers if b.first <= step <= b.last) - spared[step]
+        for step in usage(plan)
+    )
+    return max(needed, default=0)
+
+
+@dataclass(frozen=True)
+class Overwritten:
+    """Bytes from ``start`` to ``end`` where a layer writes one buffer over another one."""
+
+    step: int
+    written: str
+    read: str
+    start: int
+    end: int
+
+
+def overwritten(plan: Plan) -> list[Overwritten]:
+    """Where a plan makes use of its overlaps, step by step."""
+    buffers = {b.name: b for b in plan.buffers}
+    found = []
+    for overlap in plan.overlaps:
+        written, read = buffers[overlap.written], buffers[overlap.read]
+        starts = [plan.offsets[b.name] for b in (written, read)]
+        end = min(start + b.size for start, b in zip(starts, (written, read), strict=True))
+        if max(starts) < end:
+            found.append(Overwritten(written.first, written.name, read.name, max(starts), end))
+    return sorted(found, key=lambda o: (o.step, o.start))
 
 
 def kind_of(buffer: Buffer, graph: Graph) -> str:
@@ -149,6 +199,7 @@ def _label(number: int, name: str, width: float, height: float) -> tuple[str, in
 def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
     """Address over time: one rectangle for each buffer, numbered in the plan's order.
 
+    What is written over what is read for the last time is hatched.
     ``names`` maps the buffers' names to text that is fit to be shown.
     """
     last = len(graph.nodes)
@@ -158,6 +209,8 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
     top = max(plan.arena_bytes, 1)
     in_use = usage(plan)
     peak = max(in_use, key=lambda s: (in_use[s], -s), default=0)
+    covered = overwritten(plan)
+    read_last = {o.read for o in covered}
 
     def paint(axes: Any) -> dict[str, str]:
         from matplotlib.patches import Rectangle
@@ -174,17 +227,19 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
             patch.set_gid(f"buffer{number}")
             axes.add_patch(patch)
             tooltips[f"buffer{number}"] = f"{number}: {names[b.name]}, {b.size} bytes at {offset}"
+            seen = steps - 1 if b.name in read_last and steps > 1 else steps
             text, rotation = _label(
                 number,
                 names[b.name],
-                steps / (last + 2) * plot_width,
+                seen / (last + 2) * plot_width,
                 b.size / (top * 1.06) * plot_height,
             )
             if text:
                 axes.text(
-                    b.first + steps / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
+                    b.first + seen / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
                     va="center", rotation=rotation, rotation_mode="anchor", fontsize=_FONT_POINTS,
                 )  # fmt: skip
+        tooltips |= _mark_overwritten(axes, covered, names)
         _mark_arena(axes, plan.arena_bytes, last, peak)
         _step_ticks(axes, last)
         step = _byte_step(top)
@@ -194,6 +249,27 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
         return tooltips
 
     return _draw("memory-map", height, paint, "Memory map: address of every buffer over the layers")
+
+
+def _mark_overwritten(
+    axes: Any, covered: Sequence[Overwritten], names: Mapping[str, str]
+) -> dict[str, str]:
+    """Hatch the bytes that a layer writes over as it reads them; the tooltips by their ids."""
+    from matplotlib.patches import Rectangle
+
+    tooltips = {}
+    for number, o in enumerate(covered):
+        patch = Rectangle(
+            (o.step, o.start), 1, o.end - o.start, facecolor="none", edgecolor=_ON_FILL,
+            hatch="////", linewidth=0.9, linestyle=(0, (2, 2)),
+        )  # fmt: skip
+        patch.set_gid(f"overwritten{number}")
+        axes.add_patch(patch)
+        tooltips[f"overwritten{number}"] = (
+            f"layer {o.step}: {names[o.written]} is written over {o.end - o.start} bytes of "
+            f"{names[o.read]}"
+        )
+    return tooltips
 
 
 def _mark_arena(axes: Any, arena: int, last: int, peak: int) -> None:

@@ -30,7 +30,7 @@ from firmware_export.fit import Fit, fit
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.planner import plan
 from firmware_export.report import ReportInput, number, printable, render
-from firmware_export.report_figures import decibels, usage
+from firmware_export.report_figures import decibels
 from tests.conftest import REPOSITORY
 from tests.generated_networks import every_case
 from tests.ops.case_table import Case, Constant, Value, build
@@ -348,24 +348,6 @@ def test_estimated_cycles_are_called_so() -> None:
     text = Page(render(data)).text
     assert "they are estimated" in text
     assert "Arm's table" not in text
-
-
-def test_the_memory_map_has_a_rectangle_for_each_buffer(page: str) -> None:
-    data = report_input()
-    figure = page[page.index('aria-label="Memory map') :]
-    figure = figure[: figure.index("</svg>")]
-    titles = re.findall(r"<title>(\d+): (.*?), (\d+) bytes at (\d+)</title>", figure)
-    assert titles == [
-        (str(i), b.name, str(b.size), str(data.plan.offsets[b.name]))
-        for i, b in enumerate(data.plan.buffers)
-    ]
-    assert f"arena {data.plan.arena_bytes} bytes" in figure
-    assert "peak: layer 1" in figure
-
-
-def test_usage_counts_every_buffer_that_is_alive() -> None:
-    # Input and output of layer 0; those of layer 1 and its scratch; the output after it.
-    assert usage(report_input().plan) == {-1: 64, 0: 128, 1: 148, 2: 64}
 
 
 def test_figures_are_written_for_reading() -> None:
