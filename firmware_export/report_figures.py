@@ -182,17 +182,30 @@ def kind_of(buffer: Buffer, graph: Graph) -> str:
 _FILL = {"input": _IO, "output": _IO, "activation": _ACTIVATION, "scratch": _SCRATCH}
 
 
+def _shorter(name: str) -> list[str]:
+    """A name, and what still tells it from others: TensorFlow's have the names of scopes before
+    them, and those of fused operators behind.
+
+    >>> _shorter("model/act/Relu;model/add")
+    ['model/act/Relu;model/add', 'model/act/Relu', 'act/Relu']
+    """
+    parts = name.split(";")[0].split("/")
+    ends = ["/".join(parts[i:]) for i in range(max(1, len(parts) - 1))]
+    return list(dict.fromkeys([name, *ends]))
+
+
 def _label(number: int, name: str, width: float, height: float) -> tuple[str, int]:
     """Text of a rectangle of so many points, and its rotation: number, and name if it fits."""
     if min(width, height) < _FONT_POINTS + 1:
         return "", 0
     along, rotation = (width, 0) if width >= height or width > 90 else (height, 90)
-    full = f"{number}  {name}"
+    texts = [f"{number}  {text}" for text in _shorter(name)]
     room = int((along - 6) / _LETTER_POINTS)
-    if len(full) <= room:
-        return full, rotation
+    for text in texts:
+        if len(text) <= room:
+            return text, rotation
     if room >= 10:
-        return full[: room - 1] + "…", rotation
+        return texts[-1][: room - 1] + "…", rotation
     return (str(number), 0) if len(str(number)) * _LETTER_POINTS < width - 2 else ("", 0)
 
 
@@ -210,7 +223,7 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
     in_use = usage(plan)
     peak = max(in_use, key=lambda s: (in_use[s], -s), default=0)
     covered = overwritten(plan)
-    read_last = {o.read for o in covered}
+    hatched = {(o.read, o.step) for o in covered} | {(o.written, o.step) for o in covered}
 
     def paint(axes: Any) -> dict[str, str]:
         from matplotlib.patches import Rectangle
@@ -227,7 +240,8 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
             patch.set_gid(f"buffer{number}")
             axes.add_patch(patch)
             tooltips[f"buffer{number}"] = f"{number}: {names[b.name]}, {b.size} bytes at {offset}"
-            seen = steps - 1 if b.name in read_last and steps > 1 else steps
+            plain = [s for s in range(b.first, b.last + 1) if (b.name, s) not in hatched]
+            left, seen = (plain[0], len(plain)) if plain else (b.first, steps)
             text, rotation = _label(
                 number,
                 names[b.name],
@@ -236,7 +250,7 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
             )
             if text:
                 axes.text(
-                    b.first + seen / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
+                    left + seen / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
                     va="center", rotation=rotation, rotation_mode="anchor", fontsize=_FONT_POINTS,
                 )  # fmt: skip
         tooltips |= _mark_overwritten(axes, covered, names)
