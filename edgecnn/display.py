@@ -20,7 +20,7 @@ def show_export(console: Console, result: Any) -> None:
     if result.channels is not None:
         console.text(result.channels.summary())
     rows = [
-        ["arena (RAM)", number(result.memory.arena_bytes)],
+        [f"arena (RAM), {_proof(result.memory)}", number(result.memory.arena_bytes)],
         ["weights (flash)", number(result.weight_bytes)],
         [f"{result.name}.tflite", number(result.tflite_bytes)],
     ]
@@ -49,6 +49,11 @@ def show_shared_export(console: Console, result: Any) -> None:
     if result.fit is not None:
         verdict = "the networks fit" if result.fit.fits else "the networks do not fit"
         _show_fit(console, f"{result.board}: {verdict} together", result.fit)
+
+
+def _proof(plan: Any) -> str:
+    """How good a memory plan is known to be."""
+    return "optimal: proved" if plan.is_optimal else f"at most {number(plan.gap)} above the optimum"
 
 
 def show_parity(console: Console, report: ParityReport) -> None:

@@ -183,6 +183,20 @@ def fused_steps(graph: Graph, chosen: Mapping[str, CLayer]) -> dict[int, int]:
     return dict(sorted(fused.items()))
 
 
+def _portable(node: Node, graph: Graph) -> CLayer | None:
+    """The call that computes a node on any core; views have none."""
+    if operator(node.op).is_view:
+        return None
+    params = operator(node.op).lower(node, graph, Dialect.TFLM)
+    return exporter(node.op).layer(node, graph, params)
+
+
+def portable_calls(graph: Graph) -> dict[int, CLayer]:
+    """The calls of an int8 graph on any core, by step."""
+    found = {step: _portable(node, graph) for step, node in enumerate(graph.nodes)}
+    return {step: layer for step, layer in found.items() if layer}
+
+
 class _Writer:
     """Collects the arrays, calls and ports of one network."""
 
@@ -200,7 +214,7 @@ class _Writer:
         self.layers = tuple(
             None
             if step in self.fused
-            else banded.get(step) or chosen.get(node.output) or self._layer(node)
+            else banded.get(step) or chosen.get(node.output) or _portable(node, graph)
             for step, node in enumerate(graph.nodes)
         )
         calls = {step: layer for step, layer in enumerate(self.layers) if layer}
@@ -208,12 +222,6 @@ class _Writer:
         checker.check(self.plan)
         self.owner = storage(graph)
         self.index: Mapping[str, int] = {tensor: i for i, tensor in enumerate(graph.activations())}
-
-    def _layer(self, node: Node) -> CLayer | None:
-        if operator(node.op).is_view:
-            return None
-        params = operator(node.op).lower(node, self.graph, Dialect.TFLM)
-        return exporter(node.op).layer(node, self.graph, params)
 
     def offset(self, tensor: str) -> int:
         """Where a tensor's bytes lie in the arena."""

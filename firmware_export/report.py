@@ -379,7 +379,6 @@ def _context(data: ReportInput) -> dict[str, Any]:
         "target": target,
         "target_text": printable(target.explain(number), 1000) if target else "",
         "buffers": _buffers(data, names),
-        "least_arena": least_arena(data.plan),
         "busiest": max(usage(data.plan).values(), default=0),
         "overwritten": overwritten(data.plan),
         "macs": sum(layer.macs for layer in layers),

@@ -74,12 +74,12 @@ def _whole(frame: Frame, trials: Sequence[Trials], budget: Budget) -> list[Point
 def _counts(frame: Frame, bands: Bands, *, is_fed: bool) -> list[int]:
     """Numbers of layers in bands each of which makes the arena smaller than fewer do."""
     rest = {s: replace(call, scratch_bytes=0) for s, call in frame.portable.items()}
-    least = None if is_fed else Frame(frame.graph, rest).arena_bytes({}, {})
+    least = None if is_fed else Frame(frame.graph, rest).arena_bytes
     found = []
     for count in range(1, len(bands.windows) + 1):
         stream = _single_rows(bands, count, is_fed)
         if stream is not None:
-            arena = Frame(frame.graph, rest, stream).arena_bytes({}, {})
+            arena = Frame(frame.graph, rest, stream).arena_bytes
             if least is None or arena < least:
                 least = arena
                 found.append(count)

@@ -11,7 +11,8 @@ from edgecnn.operators import operator
 from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials, portable_layer
 from firmware_export.exporters import CLayer
 from firmware_export.memory.lifetimes import problem
-from firmware_export.memory.planner import plan
+from firmware_export.memory.plan import Problem
+from firmware_export.memory.planner import plan, quick
 from firmware_export.streaming.stream import Stream
 
 #: Instead of a kernel: of layers that could be computed together, and of those that are.
@@ -82,10 +83,15 @@ class Frame:
         """Nodes in the stream, which no kernel of a group computes."""
         return 0 if self.stream is None else self.stream.count
 
-    def arena_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
-        """Bytes of the arena with some calls instead of the portable ones."""
+    def problem(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> Problem:
+        """What is to be planned with some calls instead of the portable ones."""
         calls = {s: c for s, c in {**self.portable, **layers}.items() if s not in fused}
-        return plan(problem(self.graph, calls, fused, self.stream)).arena_bytes
+        return problem(self.graph, calls, fused, self.stream)
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena with the portable calls."""
+        return plan(self.problem({}, {})).arena_bytes
 
 
 class _Set:
@@ -148,6 +154,11 @@ class _Set:
 
     @functools.cached_property
     def arena_bytes(self) -> int:
+        """Not more than a little above what the plan of the export takes."""
+        return quick(self.problem).arena_bytes
+
+    @property
+    def problem(self) -> Problem:
         layers: dict[int, CLayer] = {}
         fused: dict[int, int] = {}
         for group, trial, left in self.parts():
@@ -155,7 +166,7 @@ class _Set:
                 *inside, step = group.members[i]
                 layers[step] = group.layers[trial.kernel][i]
                 fused |= dict.fromkeys(inside, step)
-        return self.frame.arena_bytes(layers, fused)
+        return self.frame.problem(layers, fused)
 
     def with_trial(self, i: int, trial: Trial | None) -> _Set:
         """The set with another trial, and without what computes some of the same nodes."""
@@ -214,7 +225,7 @@ def _improved(start: _Set, flash: int | None, ram: int | None) -> _Set:
 def select(frame: Frame, groups: Sequence[Trials], budget: Budget) -> Selection:
     """The fastest kernels, exchanged until flash and arena fit the budget, if they can."""
     if not groups:
-        return Selection(arena_bytes=frame.arena_bytes({}, {}))
+        return Selection(arena_bytes=frame.arena_bytes)
     ram = _least_arena(frame, groups) if budget.least_ram else budget.ram
     fastest = _separate(frame, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
     best = _improved(fastest, None, None)
@@ -223,7 +234,8 @@ def select(frame: Frame, groups: Sequence[Trials], budget: Budget) -> Selection:
     if budget.flash is not None:
         best = _reduced(best, "flash_bytes", budget.flash)
     best = _improved(best, budget.flash, ram)
-    return Selection(best.kernels, best.layers, best.cycles, best.flash_bytes, best.arena_bytes)
+    arena = plan(best.problem).arena_bytes
+    return Selection(best.kernels, best.layers, best.cycles, best.flash_bytes, arena)
 
 
 def _separate(frame: Frame, groups: Sequence[Trials], picked: Sequence[Trial]) -> _Set:

@@ -11,8 +11,10 @@ def check(plan: Plan) -> None:
 
     Every buffer has an aligned offset and lies in the arena, and no two buffers that are in use
     at the same step share a byte, unless a layer that reads the one for the last time and writes
-    the other for the first time allows it.
+    the other for the first time allows it. What no plan can undercut is not more than the arena.
     """
+    if plan.lower_bound > plan.arena_bytes:
+        raise InvariantError("memory plan: the arena is smaller than any can be")
     for buffer in plan.buffers:
         if buffer.name not in plan.offsets:
             raise InvariantError(f"memory plan: '{buffer.name}' has no place")
@@ -35,10 +37,10 @@ def _is_allowed(plan: Plan, a: Buffer, b: Buffer) -> bool:
     for overlap in plan.overlaps:
         for written, read in ((a, b), (b, a)):
             if (overlap.written, overlap.read) == (written.name, read.name):
-                meet_once = read.last == written.first
                 apart = plan.offsets[read.name] - plan.offsets[written.name]
                 is_far = apart >= overlap.distance
                 if overlap.is_exact:
                     is_far = apart == overlap.distance
-                return meet_once and is_far
+                if is_far and read.last == written.first:
+                    return True
     return False

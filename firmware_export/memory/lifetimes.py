@@ -56,16 +56,16 @@ def problem(
     own = {step: layer for step, layer in layers.items() if step >= spans.streamed}
     scratch = {step: layer.scratch_bytes for step, layer in own.items()}
     found += [Buffer(scratch_name(s), size, s, s) for s, size in scratch.items() if size]
-    overlaps = [
-        overlap
+    allowed = [
+        Overlap(o.written, o.read, o.distance - spans.above(o.read), o.is_exact)
         for step, layer in sorted(own.items())
-        for overlap in _overlaps(graph, step, layer, spans)
-        if spans.last[overlap.read] == step == spans.first[overlap.written]
+        for o in overlaps(graph, step, layer, spans.within, spans.owner)
+        if spans.last[o.read] == step == spans.first[o.written]
     ]
     if stream is not None:
         found += _stream_buffers(graph, stream)
-        overlaps += _stream_overlaps(graph, stream)
-    return Problem(tuple(sorted(found, key=lambda b: (b.first, b.last, b.name))), tuple(overlaps))
+        allowed += _stream_overlaps(graph, stream)
+    return Problem(tuple(sorted(found, key=lambda b: (b.first, b.last, b.name))), tuple(allowed))
 
 
 class _Spans:
@@ -148,15 +148,17 @@ def call_inputs(graph: Graph, step: int, fused: Mapping[int, int]) -> list[str]:
     return [name for member in members for name in member.inputs if name not in between]
 
 
-def _overlaps(graph: Graph, step: int, layer: CLayer, spans: _Spans) -> list[Overlap]:
-    """Which inputs a layer may write its first output over."""
-    owner, written = spans.owner, spans.owner[graph.nodes[step].output]
+def overlaps(
+    graph: Graph, step: int, layer: CLayer, fused: Mapping[int, int], owner: Mapping[str, str]
+) -> list[Overlap]:
+    """Which inputs a layer may write its first output over, where nothing else needs them."""
+    written = owner[graph.nodes[step].output]
     found: dict[str, list[Distance | None]] = {}
-    for position, name in enumerate(call_inputs(graph, step, spans.within)):
+    for position, name in enumerate(call_inputs(graph, step, fused)):
         if name in owner:
             found.setdefault(owner[name], []).append(layer.overlaps.get(position))
     return [
-        Overlap(written, read, each[0].bytes - spans.above(read), each[0].is_exact)
+        Overlap(written, read, each[0].bytes, each[0].is_exact)
         for read, each in found.items()
         if each[0] is not None and all(distance == each[0] for distance in each)
     ]

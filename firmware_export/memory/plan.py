@@ -51,12 +51,26 @@ class Problem:
 
 @dataclass(frozen=True)
 class Plan:
-    """Offsets, in bytes from the arena's start, of every buffer; and the arena's size."""
+    """Offsets, in bytes from the arena's start, of every buffer; and the arena's size.
+
+    ``lower_bound`` is what is proved: no plan has a smaller arena.
+    """
 
     buffers: tuple[Buffer, ...]
     offsets: Mapping[str, int]
     arena_bytes: int
     overlaps: tuple[Overlap, ...] = ()
+    lower_bound: int = 0
+
+    @property
+    def gap(self) -> int:
+        """By how many bytes another plan may be smaller, at most."""
+        return self.arena_bytes - self.lower_bound
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether it is proved that no plan is smaller."""
+        return self.gap == 0
 
 
 def aligned(size: int) -> int:

@@ -1,10 +1,17 @@
-"""Places buffers in the arena, each as low as it can be, over several orders."""
+"""Places buffers in the arena: as low as they can be over several orders, or as well as any plan.
+
+`plan` proves its plan to be the smallest, or says how much smaller another may be.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
-from firmware_export.memory.plan import ALIGNMENT, Buffer, Overlap, Plan, Problem, aligned
+from firmware_export.memory.distances import Distances, lower_bound, meet
+from firmware_export.memory.plan import ALIGNMENT, Buffer, Plan, Problem, aligned
+from firmware_export.memory.search import OutOfWork, Search, Work, always_fits, groups
 
 #: Orders in which buffers are placed; the plan with the smallest arena wins, the first of equals.
 _ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
@@ -15,26 +22,34 @@ _ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
     lambda b: (-b.last, -b.size),
 )
 
-
-def _meet(a: Buffer, b: Buffer) -> bool:
-    return a.first <= b.last and b.first <= a.last
+#: Looks at pairs of buffers that a plan may take: a few seconds.
+WORK = 3_000_000
 
 
 class _Places:
     """Buffers as they are placed one by one."""
 
-    def __init__(self, overlaps: Sequence[Overlap]) -> None:
-        self.overlaps = {(o.written, o.read): o for o in overlaps}
+    def __init__(self, distances: Distances) -> None:
+        self.overlaps = distances.overlaps
         self.offsets: dict[str, int] = {}
         self.placed: list[Buffer] = []
 
+    @property
+    def arena_bytes(self) -> int:
+        """Where the last buffer ends."""
+        return max((self.offsets[b.name] + aligned(b.size) for b in self.placed), default=0)
+
     def put(self, buffer: Buffer) -> None:
         """Place a buffer as low as it can be."""
-        meeting = [other for other in self.placed if _meet(buffer, other)]
+        meeting = [other for other in self.placed if meet(buffer, other) and other.size]
         ends = {self.offsets[b.name] + aligned(b.size) for b in meeting}
         for offset in sorted({0, *ends, *self._over(buffer, meeting)}):
             if all(self._are_apart(buffer, offset, other) for other in meeting):
                 break
+        self.put_at(buffer, offset)
+
+    def put_at(self, buffer: Buffer, offset: int) -> None:
+        """Place a buffer."""
         self.offsets[buffer.name] = offset
         self.placed.append(buffer)
 
@@ -57,27 +72,71 @@ class _Places:
         return bool((over and over.allows(offset, at)) or (under and under.allows(at, offset)))
 
 
-def plan(problem: Problem) -> Plan:
+def quick(problem: Problem) -> Plan:
     """Place buffers so that those in use at the same time do not overlap, but where they may.
 
-    Deterministic. Takes time cubic in the number of buffers.
+    A good plan, and a bound that is seldom reached by no plan. Deterministic; takes time cubic in
+    the number of buffers.
     """
-    best: Plan | None = None
+    distances = Distances(problem)
+    bound = lower_bound(distances)
+    best: _Places | None = None
     for order in _ORDERS:
-        places = _Places(problem.overlaps)
+        places = _Places(distances)
         for buffer in sorted(problem.buffers, key=lambda b: (*order(b), b.name)):
             places.put(buffer)
-        arena = max((places.offsets[b.name] + aligned(b.size) for b in problem.buffers), default=0)
-        if best is None or arena < best.arena_bytes:
-            best = Plan(problem.buffers, places.offsets, arena, problem.overlaps)
+        if best is None or places.arena_bytes < best.arena_bytes:
+            best = places
+        if best.arena_bytes == bound:
+            break
     assert best is not None
-    return best
+    return Plan(problem.buffers, best.offsets, best.arena_bytes, problem.overlaps, bound)
 
 
-def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Bytes in use at the busiest step: no plan without overlap can be smaller."""
-    steps = {buffer.first for buffer in buffers}
-    return max(
-        (sum(aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps),
-        default=0,
-    )
+@lru_cache(maxsize=64)
+def plan(problem: Problem, work: int = WORK) -> Plan:
+    """Place buffers in the smallest arena that there is.
+
+    The plan says which size is proved to be the least. That it is its own is missed only where
+    ``work``, in looks at pairs of buffers, does not suffice. The same problem gives the same plan
+    on every machine.
+    """
+    best = quick(problem)
+    proved, low, high = best.lower_bound, best.lower_bound, best.arena_bytes
+    capacity, left = low, work
+    distances = Distances(problem)
+    while low < high:
+        allowance = Work(left // 2)
+        try:
+            places = _within(capacity, distances, allowance)
+        except OutOfWork:
+            low = capacity + ALIGNMENT  # nothing is proved, but a larger arena is found sooner
+        else:
+            if places is None:
+                low = capacity + ALIGNMENT
+                proved = max(proved, low)
+            else:
+                high = places.arena_bytes
+                best = replace(best, offsets=places.offsets, arena_bytes=high)
+        left -= left // 2 - max(allowance.left, 0)
+        capacity = (low + high) // 2 // ALIGNMENT * ALIGNMENT
+    return replace(best, lower_bound=min(proved, high))
+
+
+def _within(capacity: int, distances: Distances, work: Work) -> _Places | None:
+    """A plan in so many bytes, or None where there is none. Raises `OutOfWork`."""
+    core = [b for b in distances.buffers.values() if b.size]
+    easy: list[Buffer] = [b for b in distances.buffers.values() if not b.size]
+    while fitting := next((b for b in core if always_fits(b, core, capacity)), None):
+        core.remove(fitting)
+        easy.append(fitting)
+    places = _Places(distances)
+    for group in groups(core):
+        offsets = Search(distances, group, capacity, work).run()
+        if offsets is None:
+            return None
+        for buffer in group:
+            places.put_at(buffer, offsets[buffer.name])
+    for buffer in reversed(easy):
+        places.put(buffer)
+    return places

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from edgecnn.errors import InvariantError
@@ -75,3 +77,20 @@ def test_what_is_still_needed_is_not_overlapped() -> None:
     plan = Plan((later, B), {"a": 0, "b": 0}, 8, (Overlap("b", "a", 0),))
     with pytest.raises(InvariantError, match="'a' and 'b' overlap"):
         checker.check(plan)
+
+
+def test_rejects_a_bound_that_the_arena_undercuts() -> None:
+    plan = Plan((A, B, C), {"a": 0, "b": 8, "c": 0}, 16, lower_bound=16)
+    checker.check(plan)
+    with pytest.raises(InvariantError, match="smaller than any can be"):
+        checker.check(dataclasses.replace(plan, lower_bound=20))
+
+
+def test_two_buffers_of_one_step_may_each_be_written_over_the_other() -> None:
+    """What the first overlap does not allow, the second one may."""
+    twins = (Buffer("a", 8, 1, 1), Buffer("b", 8, 1, 1))
+    either = (Overlap("a", "b", 4), Overlap("b", "a", 4))
+    for offsets in ({"a": 0, "b": 4}, {"a": 4, "b": 0}):
+        checker.check(Plan(twins, offsets, 12, either))
+    with pytest.raises(InvariantError, match="'a' and 'b' overlap"):
+        checker.check(Plan(twins, {"a": 0, "b": 0}, 12, either))
