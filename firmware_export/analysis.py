@@ -15,7 +15,7 @@ from edgecnn.operators import operator
 from edgecnn.quantization.quantize import quantize_graph
 from edgecnn.support import require_supported
 from firmware_export import boards
-from firmware_export.c_writer import Provenance, to_c
+from firmware_export.c_writer import Provenance, in_best_order, to_c
 from firmware_export.fit import Fit, board_fits
 from firmware_export.scratch import generated
 
@@ -100,6 +100,7 @@ def analyze(graph: Graph, board: str | None = None) -> Analysis:
     require_supported(graph)
     int8 = _as_int8(graph)
     require_supported(int8)
+    int8 = in_best_order(int8)
     network = to_c(int8, _NAME, Provenance("", "", ""))
     with generated(int8) as artifact:
         assert artifact.c_directory is not None

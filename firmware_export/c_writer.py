@@ -14,8 +14,7 @@ import numpy as np
 from edgecnn import identifiers
 from edgecnn.errors import UserError
 from edgecnn.ir import INT8, Array, Graph, Node, Tensor
-from edgecnn.operators import Dialect, operator
-from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
+from firmware_export.exporters import CArray, CLayer, FieldValue, portable_call, portable_calls
 from firmware_export.memory import checker
 from firmware_export.memory.lifetimes import (
     STREAM_SCRATCH,
@@ -24,6 +23,7 @@ from firmware_export.memory.lifetimes import (
     scratch_name,
     storage,
 )
+from firmware_export.memory.order import least_peak_order
 from firmware_export.memory.plan import ALIGNMENT, Plan
 from firmware_export.memory.planner import plan
 from firmware_export.streaming.stream import Stream
@@ -183,18 +183,12 @@ def fused_steps(graph: Graph, chosen: Mapping[str, CLayer]) -> dict[int, int]:
     return dict(sorted(fused.items()))
 
 
-def _portable(node: Node, graph: Graph) -> CLayer | None:
-    """The call that computes a node on any core; views have none."""
-    if operator(node.op).is_view:
-        return None
-    params = operator(node.op).lower(node, graph, Dialect.TFLM)
-    return exporter(node.op).layer(node, graph, params)
+def in_best_order(graph: Graph) -> Graph:
+    """An int8 graph with its layers in the order that takes the least memory, as portable code.
 
-
-def portable_calls(graph: Graph) -> dict[int, CLayer]:
-    """The calls of an int8 graph on any core, by step."""
-    found = {step: _portable(node, graph) for step, node in enumerate(graph.nodes)}
-    return {step: layer for step, layer in found.items() if layer}
+    The very same graph where no order is better.
+    """
+    return least_peak_order(graph, portable_calls(graph))
 
 
 class _Writer:
@@ -214,7 +208,7 @@ class _Writer:
         self.layers = tuple(
             None
             if step in self.fused
-            else banded.get(step) or chosen.get(node.output) or _portable(node, graph)
+            else banded.get(step) or chosen.get(node.output) or portable_call(node, graph)
             for step, node in enumerate(graph.nodes)
         )
         calls = {step: layer for step, layer in enumerate(self.layers) if layer}

@@ -20,7 +20,7 @@ from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
 from firmware_export.analysis import total_macs
-from firmware_export.c_writer import CNetwork, Provenance, check_name, to_c
+from firmware_export.c_writer import CNetwork, Provenance, check_name, in_best_order, to_c
 from firmware_export.chooser import OPTIMIZE, Choice, choose_kernels
 from firmware_export.device.profile import Profile
 from firmware_export.device.profile import profile as measure
@@ -134,9 +134,10 @@ def export(
     ``board`` is a name of ``edgecnn boards`` or a TOML file. With ``float_io`` the ``.tflite``
     takes and gives float32 and the C has functions for that beside the int8 ones; outputs that
     are indices stay int32. Channels that no output depends on are removed, unless
-    ``remove_channels`` is false. ``source_tflite`` is the int8 file
-    that the graph was read from: the oracle then runs that, so that the proof spans both ends.
-    Without one it runs the network with all of its channels. ``step`` is told what begins.
+    ``remove_channels`` is false, and layers are put in the order that takes the least memory.
+    ``source_tflite`` is the int8 file that the graph was read from: the oracle then runs that, so
+    that the proof spans both ends. Without one it runs the network with all of its channels, in
+    the given order. ``step`` is told what begins.
 
     Raises `UserError` for a wrong option, `OutputError` where the folder cannot be written,
     `ParityError` where a byte differs; then nothing is left behind. Whether the network fits the
@@ -144,7 +145,7 @@ def export(
     """
     given, target = _named(graph, name), _target(board, cpu, optimize)
     removal = without_idle_channels(given) if remove_channels else Removal(given)
-    graph = removal.graph
+    graph = in_best_order(removal.graph)
     tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
     sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
     provenance = Provenance(edgecnn.__version__, command, sha256)

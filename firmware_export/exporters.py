@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from edgecnn.errors import InvariantError
 from edgecnn.ir import Array, Graph, Node
-from edgecnn.operators import discover
+from edgecnn.operators import Dialect, discover, operator
 
 if TYPE_CHECKING:
     from firmware_export.tflite_writer import TfliteWriter
@@ -89,6 +89,20 @@ class Exporter(Generic[P]):
     def layer(self, node: Node, graph: Graph, params: P) -> CLayer:
         """The C call that computes the node. Views have none and are never asked."""
         raise NotImplementedError
+
+
+def portable_call(node: Node, graph: Graph) -> CLayer | None:
+    """The call that computes a node of an int8 graph on any core; views have none."""
+    if operator(node.op).is_view:
+        return None
+    params = operator(node.op).lower(node, graph, Dialect.TFLM)
+    return exporter(node.op).layer(node, graph, params)
+
+
+def portable_calls(graph: Graph) -> dict[int, CLayer]:
+    """The calls of an int8 graph on any core, by step."""
+    found = {step: portable_call(node, graph) for step, node in enumerate(graph.nodes)}
+    return {step: layer for step, layer in found.items() if layer}
 
 
 def exporter(op: str) -> Exporter[Any]:

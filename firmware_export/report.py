@@ -33,7 +33,6 @@ from firmware_export.report_figures import (
     cycles_chart,
     decibels,
     kind_of,
-    least_arena,
     memory_map,
     overwritten,
     sqnr_chart,

@@ -10,7 +10,6 @@ import html
 import math
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -127,23 +126,6 @@ def _bytes_in_use(plan: Plan, step: int) -> int:
         total += max(0, start + size - max(start, end))
         end = max(end, start + size)
     return total
-
-
-def least_arena(plan: Plan) -> int:
-    """Bytes that no plan of the same buffers can undercut: what the busiest step needs.
-
-    A layer that may write over an input needs at least the larger of the two.
-    """
-    sizes = {b.name: aligned(b.size) for b in plan.buffers}
-    last = {b.name: b.last for b in plan.buffers}
-    spared = Counter[int]()
-    for overlap in plan.overlaps:
-        spared[last[overlap.read]] += min(sizes[overlap.written], sizes[overlap.read])
-    needed = (
-        sum(sizes[b.name] for b in plan.buffers if b.first <= step <= b.last) - spared[step]
-        for step in usage(plan)
-    )
-    return max(needed, default=0)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 from edgecnn.errors import FitError
 from firmware_export.chooser.selection import Budget, Frame, Selection, select
 from firmware_export.chooser.streams import Bands, StreamChoice, path, undominated
-from firmware_export.chooser.trials import Trials, portable_layer
+from firmware_export.chooser.trials import Trials
+from firmware_export.exporters import portable_call
 from firmware_export.streaming.bands import band
 from firmware_export.streaming.stream import BandLayer, Stream, make
 
@@ -91,7 +92,8 @@ def _single_rows(bands: Bands, count: int, is_fed: bool) -> Stream | None:
     layers = []
     for s in range(count):
         graph = band(bands.graph, bands.graph.nodes[s], bands.windows[s], 1)
-        layer = portable_layer(graph.nodes[0], graph)
+        layer = portable_call(graph.nodes[0], graph)
+        assert layer is not None, "views are in no stream"
         layers.append(BandLayer(1, replace(layer, scratch_bytes=0)))
     return make(bands.graph, layers, is_fed=is_fed)
 

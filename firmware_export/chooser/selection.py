@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecnn.ir import Graph
-from edgecnn.operators import operator
-from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials, portable_layer
-from firmware_export.exporters import CLayer
+from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
+from firmware_export.exporters import CLayer, portable_calls
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.plan import Problem
 from firmware_export.memory.planner import plan, quick
@@ -74,9 +73,7 @@ class Frame:
     @classmethod
     def of(cls, graph: Graph) -> Frame:
         """That of a graph without a stream."""
-        nodes = enumerate(graph.nodes)
-        portable = {s: portable_layer(n, graph) for s, n in nodes if not operator(n.op).is_view}
-        return cls(graph, portable)
+        return cls(graph, portable_calls(graph))
 
     @property
     def streamed(self) -> int:

@@ -17,7 +17,6 @@ from pathlib import Path
 import joblib
 
 from edgecnn.ir import Graph, Node
-from edgecnn.operators import Dialect, operator
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import CNetwork, Provenance, instance_name, to_c
 from firmware_export.chooser.excerpt import rows_of
@@ -27,7 +26,7 @@ from firmware_export.device.cycles import MODELS
 from firmware_export.device.profile import count_layers, flash_bytes
 from firmware_export.device.program import Program
 from firmware_export.device.target import Target
-from firmware_export.exporters import CArray, CLayer, FieldValue, exporter
+from firmware_export.exporters import CArray, CLayer, FieldValue, portable_call
 from firmware_export.fast_kernel import candidates
 from firmware_export.fused_kernel import fused_candidates, pairs
 from firmware_export.scratch import generated
@@ -148,21 +147,21 @@ def _single(graph: Graph, core: Core) -> list[_Member]:
     for step, node in enumerate(graph.nodes):
         fast = candidates(node, graph, core)
         if fast or step in fusible:
-            found.append(((step,), {PORTABLE: portable_layer(node, graph), **fast}))
+            found.append(((step,), {**_portable(node, graph), **fast}))
     return found
 
 
-def portable_layer(node: Node, graph: Graph) -> CLayer:
-    """The call of the kernel of a node's operator itself."""
-    params = operator(node.op).lower(node, graph, Dialect.TFLM)
-    return exporter(node.op).layer(node, graph, params)
+def _portable(node: Node, graph: Graph) -> dict[str, CLayer]:
+    """The kernel of a node's operator itself; views have none."""
+    layer = portable_call(node, graph)
+    return {} if layer is None else {PORTABLE: layer}
 
 
 def group_of_one(graph: Graph, core: Core, *, with_fast: bool) -> Group:
     """The only layer of a graph, with portable code, and the fast kernels for it if wanted."""
     (node,) = graph.nodes
     fast = candidates(node, graph, core) if with_fast else {}
-    layers = {PORTABLE: portable_layer(node, graph), **fast}
+    layers = {**_portable(node, graph), **fast}
     return Group(graph, ((0,),), {kernel: (layer,) for kernel, layer in layers.items()})
 
 
