@@ -109,12 +109,12 @@ def test_names_stay_text_in_marks() -> None:
 def test_a_plan_that_is_proved_optimal_is_called_so() -> None:
     text = Page(render(over_input(0))).text
     assert "The arena takes 128 bytes, of which 128 are in use at the busiest layer" in text
-    assert "it is proved that no plan of these buffers takes less" in text
+    assert "it is proved that no plan of these buffers takes less." in text
 
 
 def test_a_plan_that_is_not_proved_optimal_is_not() -> None:
     data = over_input(0)
-    larger = dataclasses.replace(data.plan, arena_bytes=132)
+    larger = dataclasses.replace(data.plan, arena_bytes=132, lower_bound=128)
     text = Page(render(dataclasses.replace(data, plan=larger))).text
     assert "The arena takes 132 bytes, of which 128 are in use" in text
     assert "it is proved that no plan of these buffers takes less than 128" in text
