@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecnn.binary_operator import BinaryParams, ScaledParams
 from edgecnn.ir import Node
+from firmware_export.distances import of_operands
 from firmware_export.exporters import CArray, CLayer, FieldValue
 from firmware_export.strides import broadcast_strides, left_pad, merge_axes
 from firmware_export.tflite_writer import TfliteWriter
@@ -30,6 +31,7 @@ def broadcast_layer(kernel: str, params: BinaryParams, fields: Mapping[str, Fiel
             for i, data in enumerate(p.constants)
             if data is not None
         },
+        overlaps=of_operands(p),
     )
 
 

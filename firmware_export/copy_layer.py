@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.errors import InvariantError
 from edgecnn.ir import Shape
+from firmware_export import distances
 from firmware_export.exporters import CLayer
 from firmware_export.strides import left_pad, merge_axes
 
@@ -13,8 +14,11 @@ from firmware_export.strides import left_pad, merge_axes
 KERNEL_RANK = 5
 
 
-def copy_layer(kernel: str, shape: Shape, strides: Sequence[int], offset: int = 0) -> CLayer:
+def copy_layer(
+    kernel: str, shape: Shape, strides: Sequence[int], input_bytes: int, offset: int = 0
+) -> CLayer:
     """A call whose output, of ``shape``, is read from the input by ``strides`` from ``offset``."""
+    sources = offset + distances.walk(shape, strides)
     shape, (strides,) = merge_axes(shape, [strides])
     if len(shape) > KERNEL_RANK:
         raise InvariantError(f"{kernel} loops over {len(shape)} axes, not {KERNEL_RANK}")
@@ -25,4 +29,5 @@ def copy_layer(kernel: str, shape: Shape, strides: Sequence[int], offset: int = 
             "strides": left_pad(strides, KERNEL_RANK, 0),
             "offset": offset,
         },
+        overlaps=distances.moves(sources, input_bytes),
     )

@@ -44,6 +44,11 @@ class FastKernel(Generic[P]):
         """The C call that computes the node, or None where the kernel is not for it."""
         raise NotImplementedError
 
+    def variants(self, node: Node, graph: Graph, params: P) -> Mapping[str, CLayer]:
+        """The calls that compute the node in different ways, by what is behind the stem."""
+        layer = self.layer(node, graph, params)
+        return {} if layer is None else {"": layer}
+
 
 def fast_kernels() -> Mapping[str, FastKernel[Any]]:
     """Every fast kernel by its stem."""
@@ -51,7 +56,7 @@ def fast_kernels() -> Mapping[str, FastKernel[Any]]:
 
 
 def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
-    """The fast layers that can compute a node on a core, by their kernel's stem.
+    """The fast layers that can compute a node on a core, by their kernel's stem and variant.
 
     With `SHARED` behind it a stem means the code for all shapes.
     """
@@ -64,11 +69,10 @@ def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
     if kernels:
         params = lowered(node, graph)
         for stem, kernel in sorted(kernels.items()):
-            layer = kernel.layer(node, graph, params)
-            if layer is not None:
-                found[stem] = layer
+            for variant, layer in kernel.variants(node, graph, params).items():
+                found[stem + variant] = layer
                 if kernel.may_be_shared:
-                    found[stem + SHARED] = replace(layer, is_shared=True)
+                    found[stem + variant + SHARED] = replace(layer, is_shared=True)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgecnn.ir import Node
 from edgecnn.pool_operator import PoolParams
+from firmware_export.distances import Overlaps
 from firmware_export.exporters import CLayer
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -24,8 +25,8 @@ def write_pool(
     writer.operator(code, version, [image], [writer.tensor(node.output)], options)
 
 
-def pool_layer(kernel: str, params: PoolParams) -> CLayer:
-    """The call of a pooling kernel."""
+def pool_layer(kernel: str, params: PoolParams, overlaps: Overlaps) -> CLayer:
+    """The call of a pooling kernel, which may write over its input so far."""
     p, window = params, params.window
     return CLayer(
         kernel=kernel,
@@ -44,4 +45,5 @@ def pool_layer(kernel: str, params: PoolParams) -> CLayer:
             "activation_min": p.activation_min,
             "activation_max": p.activation_max,
         },
+        overlaps=overlaps,
     )

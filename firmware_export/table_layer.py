@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from edgecnn.ir import Graph, Node
 from edgecnn.table_operator import TableParams
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CArray, CLayer, Exporter
 
 
@@ -22,4 +23,5 @@ class TableExporter(Exporter[TableParams]):
                 "size": params.size,
                 "table": CArray(params.table, "the output of each input from -128 to 127"),
             },
+            overlaps=IN_PLACE,
         )

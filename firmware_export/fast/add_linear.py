@@ -10,6 +10,7 @@ from edgecnn.binary_operator import ScaledParams
 from edgecnn.fixedpoint import INT8_MAX, INT8_MIN
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.operators import operator
+from firmware_export.distances import of_operands
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel
 from firmware_export.linear import BYTES, fit
@@ -55,6 +56,7 @@ def linear_layer(
             for i, data in enumerate(p.constants)
             if data is not None
         },
+        overlaps=of_operands(p),
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import blocks
+from firmware_export import blocks, distances
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, channel_table, largest_sums, rescales_fast
+
+#: Of the output, that are computed together.
+PIXELS = 2
 
 
 class Conv2DBlocked(FastKernel[Conv2DParams]):
@@ -28,6 +31,7 @@ class Conv2DBlocked(FastKernel[Conv2DParams]):
         weights = blocks.pack_rows(rows, order, joint=joint)
         table = channel_table(p.bias, p.multiplier, p.shift)
         pairs = order.size // 2
+        window = distances.convolution(p)
         return CLayer(
             kernel="conv2d_blocked",
             fields={
@@ -45,6 +49,7 @@ class Conv2DBlocked(FastKernel[Conv2DParams]):
                 "is_joint": int(joint),
             },
             scratch_bytes=8 * pairs + max(width * depth, filters),
+            overlaps=window.in_blocks(range(0, window.positions, PIXELS), PIXELS),
         )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import small
+from firmware_export import distances, small
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums
+
+#: Of the output, that are computed together; the last ones overlap those before.
+PIXELS = 4
 
 
 class Conv2DSmall(FastKernel[Conv2DParams]):
@@ -29,8 +32,10 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
         )
         if p.groups > 1 or weights is None or rescaling is None:
             return None
-        pixels = p.output_shape[1] * p.output_shape[2]
-        room = 4 * len(rows) if pixels < 4 else 0
+        window = distances.convolution(p)
+        last = window.positions - PIXELS
+        room = PIXELS * len(rows) if last < 0 else 0
+        begins = [max(0, min(pixel, last)) for pixel in range(0, window.positions, PIXELS)]
         return CLayer(
             kernel="conv2d_small",
             fields={
@@ -43,6 +48,7 @@ class Conv2DSmall(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": len(rows), **rescaling.shape},
             scratch_bytes=8 * 2 * weights.shape[1] + p.weights.shape[3] + room,
+            overlaps=window.in_blocks(begins, PIXELS),
         )
 
 

@@ -15,12 +15,14 @@ import numpy as np
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import blocks, winograd
+from firmware_export import blocks, distances, winograd
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, channel_table, largest_sums, rescales_fast
 
 POSITIONS = 16
+#: Outputs of a side of a tile.
+SIDE = 2
 #: Sums stay below it in magnitude.
 MAX_SUM = 1 << 29
 
@@ -61,6 +63,7 @@ class Conv2DWinograd2(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": filters},
             scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),
+            overlaps=distances.convolution(p).in_tiles(SIDE),
         )
 
 

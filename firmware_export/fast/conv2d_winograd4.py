@@ -26,7 +26,7 @@ import numpy as np
 from edgecnn.fixedpoint import wrap_int32
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import blocks, winograd
+from firmware_export import blocks, distances, winograd
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
@@ -34,6 +34,8 @@ from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
 #: Added to the low channels' transformed inputs.
 OFFSET = 12800
 POSITIONS = 36
+#: Outputs of a side of a tile.
+SIDE = 4
 #: Sums stay below it in magnitude.
 MAX_SUM = 1 << 25
 
@@ -98,6 +100,7 @@ class Conv2DWinograd4(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": filters},
             scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),
+            overlaps=distances.convolution(p).in_tiles(SIDE),
         )
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from edgecnn.fixedpoint import wrap_int32
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import small, winograd
+from firmware_export import distances, small, winograd
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast.conv2d_winograd4 import (
     MAX_SUM,
     POSITIONS,
+    SIDE,
     corners,
     largest_moved_sum,
 )
@@ -62,6 +63,7 @@ class Conv2DWinograd4Small(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": filters, **rescaling.shape},
             scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),
+            overlaps=distances.convolution(p).in_tiles(SIDE),
         )
 
 

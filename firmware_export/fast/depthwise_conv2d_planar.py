@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
+from firmware_export import distances
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, channel_table, largest_sums, rescales_fast
 
@@ -16,6 +17,8 @@ from firmware_export.fast_kernel import FastKernel, channel_table, largest_sums,
 PLANES = 4
 #: Bytes that the planes may take; images that need more are computed in strips of rows.
 MAX_PLANES_BYTES = 4096
+#: Behind the stem of the variant whose planes take less, and how many bytes they may take.
+SMALL, MAX_SMALL_BYTES = ", small planes", 640
 #: Taps up to which blocks have two rows: beyond, their code is large.
 MAX_TAPS_OF_TWO_ROWS = 16
 MAX_UNROLLED_ROWS = 8
@@ -41,10 +44,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Planes:
-    """The convolution with the axes as the kernel takes them, rows first."""
+    """The convolution with the axes as the kernel takes them, rows first.
+
+    Planes of some strips have up to ``limit`` bytes, or the fewest that they can.
+    """
 
     rows: Axis
     columns: Axis
+    limit: int
+    is_transposed: bool
 
     @property
     def block_rows(self) -> int:
@@ -65,6 +73,11 @@ class Planes:
         pairs = last - self.columns.stride + self.window_words(2) if whole else 0
         return max(pairs, last + self.window_words(1) if rest else 0)
 
+    @property
+    def excess(self) -> int:
+        """Bytes that the planes take beyond their limit."""
+        return max(self.planes_bytes(self.strip_rows) - self.limit, 0)
+
     def input_rows(self, output_rows: int) -> int:
         """Rows under the windows of some output rows."""
         return (output_rows - 1) * self.rows.stride + self.rows.kernel
@@ -73,13 +86,14 @@ class Planes:
         """Size of the planes for some output rows."""
         return 4 * PLANES * self.words * self.input_rows(output_rows)
 
+    @property
     def strip_rows(self) -> int:
         """Output rows whose inputs are in the planes at a time: all, or strips of the same size."""
         total, step = self.rows.output, self.block_rows
-        if self.planes_bytes(total) <= MAX_PLANES_BYTES:
+        if self.planes_bytes(total) <= self.limit:
             return total
         sizes = range(step, total, step)
-        most = max((n for n in sizes if self.planes_bytes(n) <= MAX_PLANES_BYTES), default=step)
+        most = max((n for n in sizes if self.planes_bytes(n) <= self.limit), default=step)
         strips = -(-total // most)
         rows = -(-total // strips)
         return min(rows + -rows % step, total)
@@ -104,8 +118,8 @@ class Planes:
         return total
 
 
-def orientations(p: DepthwiseConv2DParams) -> tuple[Planes, Planes]:
-    """The convolution as it is, and transposed."""
+def orientations(p: DepthwiseConv2DParams, limit: int) -> tuple[Planes, Planes]:
+    """The convolution as it is, and transposed, with planes of up to ``limit`` bytes."""
     axes = [
         Axis(
             p.input_shape[i],
@@ -119,7 +133,8 @@ def orientations(p: DepthwiseConv2DParams) -> tuple[Planes, Planes]:
         for i in (1, 2)
     ]
     height, width = axes
-    return Planes(height, _two_taps(width)), Planes(width, _two_taps(height))
+    upright = Planes(height, _two_taps(width), limit, is_transposed=False)
+    return upright, Planes(width, _two_taps(height), limit, is_transposed=True)
 
 
 def _two_taps(axis: Axis) -> Axis:
@@ -154,37 +169,87 @@ class DepthwiseConv2DPlanar(FastKernel[DepthwiseConv2DParams]):
     op = "depthwise_conv2d"
 
     def layer(self, node: Node, graph: Graph, params: DepthwiseConv2DParams) -> CLayer | None:
-        p = params
-        weights = p.weights[0].transpose(2, 0, 1)
-        if p.dilation != (1, 1) or not rescales_fast(largest_sums(weights, p.bias), p.shift):
-            return None
-        upright, transposed = orientations(p)
-        fitting = [planes for planes in (upright, transposed) if planes.fits()]
-        if not fitting:
-            return None
-        planes = min(fitting, key=Planes.cost)
-        if planes is transposed:
-            weights = weights.transpose(0, 2, 1)
-        packed = pack(weights)
-        table = channel_table(2 * p.bias, p.multiplier, p.shift)
-        words = packed.shape[1] * packed.shape[2]
-        space = FILTER_BYTES + 8 * words if words > MAX_LOCAL_WEIGHTS else 0
-        return CLayer(
-            kernel="depthwise_conv2d_planar",
-            fields={
-                "weights": CArray(
-                    packed, "output channel, row, pair of taps, bytes", padding(weights)
-                ),
-                "channels": CArray(table.data, table.layout),
-            },
-            shape=_shape(p, planes),
-            scratch_bytes=planes.planes_bytes(planes.strip_rows()) + space,
-        )
+        planes = _fitting(params, MAX_PLANES_BYTES)
+        return _layer(params, min(planes, key=Planes.cost)) if planes else None
+
+    def variants(
+        self, node: Node, graph: Graph, params: DepthwiseConv2DParams
+    ) -> Mapping[str, CLayer]:
+        found = dict(super().variants(node, graph, params))
+        if found:
+            planes = min(_fitting(params, MAX_SMALL_BYTES), key=lambda p: (p.excess, p.cost()))
+            small = _layer(params, planes)
+            if small.scratch_bytes < found[""].scratch_bytes:
+                found[SMALL] = small
+        return found
+
+
+def _fitting(p: DepthwiseConv2DParams, limit: int) -> list[Planes]:
+    """Both ways to compute a layer, as far as the kernel is for it."""
+    weights = p.weights[0].transpose(2, 0, 1)
+    if p.dilation != (1, 1) or not rescales_fast(largest_sums(weights, p.bias), p.shift):
+        return []
+    return [planes for planes in orientations(p, limit) if planes.fits()]
+
+
+def _layer(p: DepthwiseConv2DParams, planes: Planes) -> CLayer:
+    weights = p.weights[0].transpose(2, *((1, 0) if planes.is_transposed else (0, 1)))
+    packed = pack(weights)
+    table = channel_table(2 * p.bias, p.multiplier, p.shift)
+    words = packed.shape[1] * packed.shape[2]
+    space = FILTER_BYTES + 8 * words if words > MAX_LOCAL_WEIGHTS else 0
+    return CLayer(
+        kernel="depthwise_conv2d_planar",
+        fields={
+            "weights": CArray(
+                packed, "output channel, row, pair of taps, bytes", padding(weights)
+            ),
+            "channels": CArray(table.data, table.layout),
+        },
+        shape=_shape(p, planes),
+        scratch_bytes=planes.planes_bytes(planes.strip_rows) + space,
+        overlaps=_overlaps(p, planes),
+    )
+
+
+def _overlaps(p: DepthwiseConv2DParams, planes: Planes) -> distances.Overlaps:
+    """All of a strip is read before any of it is written, and no row is read twice.
+
+    The kernel goes through all strips of up to four channels, then of the next ones. The last four
+    may have some in them that are done, and overwritten, but nothing is computed from these.
+    """
+    rows, columns = planes.rows, planes.columns
+    begins = np.arange(0, rows.output, planes.strip_rows)
+    ends = np.minimum(begins + planes.strip_rows, rows.output)
+    read = (ends - 1) * rows.stride - rows.pad + rows.kernel
+    depth, channels = p.input_shape[3], p.output_shape[3]
+    if depth <= PLANES:
+        kept = np.where(begins > 0, max(rows.kernel - rows.stride, 0), 0)
+        first = np.maximum(begins * rows.stride - rows.pad + kept, 0)
+        first_bytes = np.where(first < rows.input, first * rows.input_step, distances.NOTHING)
+        last_bytes = (ends - 1) * rows.output_step + (columns.output - 1) * columns.output_step
+        found = distances.overlaps(first_bytes, last_bytes + channels, int(np.prod(p.input_shape)))
+        if found:
+            return found
+    if depth != channels:
+        return {}
+    written = np.arange(rows.output) // planes.strip_rows
+    strips = np.searchsorted(read, np.arange(rows.input), side="right")
+    last_read = np.where(strips < begins.size, strips, -1)
+    return distances.in_groups(
+        _image(written, planes, columns.output), _image(last_read, planes, columns.input)
+    )
+
+
+def _image(rows: Array, planes: Planes, columns: int) -> Array:
+    """What is said of the planes' rows, for each pixel of the image."""
+    pixels = np.repeat(rows[:, None], columns, axis=1)
+    return pixels.T if planes.is_transposed else pixels
 
 
 def _shape(p: DepthwiseConv2DParams, planes: Planes) -> Mapping[str, int]:
     rows, columns = planes.rows, planes.columns
-    strip = planes.strip_rows()
+    strip = planes.strip_rows
     return {
         "input_rows": rows.input,
         "input_columns": min(columns.input, 2 * planes.words - columns.pad),

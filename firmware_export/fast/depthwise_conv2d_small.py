@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
-from firmware_export import small
+from firmware_export import distances, small
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums
@@ -47,6 +49,7 @@ class DepthwiseConv2DSmall(FastKernel[DepthwiseConv2DParams]):
                 "band": band,
             },
             scratch_bytes=scratch,
+            overlaps=self._overlaps(p, band),
         )
 
     @staticmethod
@@ -57,6 +60,26 @@ class DepthwiseConv2DSmall(FastKernel[DepthwiseConv2DParams]):
         rows_that_fit = (PLANE_BYTES // (4 * columns) - 3) // p.stride[0] + 1
         band = max(1, min((height + 1) // 2, rows_that_fit))
         return band, 8 * band + 4 * columns * ((band - 1) * p.stride[0] + 3)
+
+    @staticmethod
+    def _overlaps(p: DepthwiseConv2DParams, half: int) -> distances.Overlaps:
+        """For each band and channel all is read before any of it is written."""
+        _, height, width, channels = p.output_shape
+        _, rows, columns, depth = p.input_shape
+        band = min(height, 2 * half)
+        begins = np.minimum(np.arange(0, height, band), height - band)
+        tops = np.maximum(begins * p.stride[0] - p.padding[0], 0)
+        if depth == channels:
+            written = np.arange(height) // band
+            last_read = np.searchsorted(tops, np.arange(rows), side="right") - 1
+            found = distances.in_groups(np.repeat(written, width), np.repeat(last_read, columns))
+            if found:
+                return found
+        first = np.where(tops < rows, tops * columns * depth, distances.NOTHING)
+        ends = (begins + band) * width * channels
+        if depth > 1:  # a channel is read when those before are written
+            first, ends = np.repeat(first, 2), np.repeat(ends, 2)
+        return distances.overlaps(first, ends, rows * columns * depth)
 
 
 KERNEL = DepthwiseConv2DSmall()

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.ops.fully_connected import FullyConnectedParams
-from firmware_export import blocks
+from firmware_export import blocks, distances
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
 
@@ -43,6 +43,8 @@ class FullyConnectedBlocked(FastKernel[FullyConnectedParams]):
         weights = _pack(np.pad(p.weights, ((0, units % 2), (0, 0))), joint=joint)
         bias = np.pad(p.bias, (0, units % 2)).astype(np.int32)
         scales = np.stack([p.multiplier.astype(np.int64), -p.shift.astype(np.int64) - 1], axis=1)
+        sixes = range(SIX, units + 2, SIX)  # of five units, too
+        ends = [*sixes, *range(sixes[-1] + TWO if sixes else TWO, units + TWO, TWO)]
         per_channel = len(np.unique(scales, axis=0)) > 1
         return CLayer(
             kernel="fully_connected_blocked",
@@ -68,6 +70,7 @@ class FullyConnectedBlocked(FastKernel[FullyConnectedParams]):
                 "activation_min": p.activation_min,
                 "activation_max": p.activation_max,
             },
+            overlaps=distances.rows_of_units(p.rows, depth, [min(end, units) for end in ends]),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.fully_connected import FullyConnectedParams
-from firmware_export import small
+from firmware_export import distances, small
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums
 
@@ -28,6 +28,8 @@ class FullyConnectedSmall(FastKernel[FullyConnectedParams]):
         )
         if p.weights_zero_point != 0 or weights is None or rescaling is None:
             return None
+        # A row that is no number of words is copied before units are computed from it.
+        ends = distances.parts(units, small.ROWS)[1] if depth % 4 == 0 else [units]
         return CLayer(
             kernel="fully_connected_small",
             fields={
@@ -44,6 +46,7 @@ class FullyConnectedSmall(FastKernel[FullyConnectedParams]):
                 **rescaling.shape,
             },
             scratch_bytes=(depth + 3) // 4 * 4 if depth % 4 else 1,
+            overlaps=distances.rows_of_units(p.rows, depth, ends),
         )
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from edgecnn.ir import Graph
 from edgecnn.ops.conv2d import Conv2DParams
 from edgecnn.pool_operator import PoolParams
+from firmware_export import distances
 from firmware_export.exporters import CLayer
 from firmware_export.fast.conv2d_blocked import KERNEL as BLOCKED
 from firmware_export.fused_kernel import FusedKernel, Pair
@@ -60,10 +61,33 @@ class Conv2DPooled(FusedKernel[Conv2DParams, PoolParams]):
             kernel="conv2d_pooled",
             shape={
                 **{f"conv.{name}": value for name, value in blocked.shape.items()},
-                **{f"pool.{name}": value for name, value in pool_layer("", pool).fields.items()},
+                **{
+                    f"pool.{name}": value for name, value in pool_layer("", pool, {}).fields.items()
+                },
             },
             scratch_bytes=columns + bytes_under(convolution, pool),
+            overlaps=_overlaps(convolution, pool),
         )
+
+
+def _overlaps(params: Conv2DParams, pool: PoolParams) -> distances.Overlaps:
+    """All under a window is read before the channels of its maximum are written."""
+    starts = [
+        np.clip(np.arange(n) * step - pad, 0, size) * stride - before
+        for n, step, pad, size, stride, before in zip(
+            pool.output_shape[1:3],
+            pool.window.stride,
+            pool.window.padding[::2],
+            pool.input_shape[1:3],
+            params.stride,
+            params.padding[::2],
+            strict=True,
+        )
+    ]
+    height, width, channels = params.input_shape[1:]
+    first = distances.first_bytes(starts[0], starts[1], (height, width, channels))
+    ends = (1 + np.arange(first.size)) * pool.output_shape[3]
+    return distances.overlaps(first, ends, height * width * channels)
 
 
 def bytes_under(params: Conv2DParams, pool: PoolParams) -> int:

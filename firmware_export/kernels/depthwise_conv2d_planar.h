@@ -106,13 +106,35 @@ EDGECNN_SPECIALIZED void edgecnn_planar_widen(const edgecnn_depthwise_conv2d_pla
     }
 }
 
-/* Fill the planes with the rows from top on; rows outside the image are filled where the planes
- * do not hold all of it, and so had other rows in them. */
-EDGECNN_SPECIALIZED void edgecnn_planar_gather(const edgecnn_depthwise_conv2d_planar_shape *s,
-                                               const int8_t *input, int32_t top, int8_t *planes) {
+/* Move the last rows of the planes, which the next strip has under its first windows, up. Loads
+ * cost less right behind each other, and compilers do not make a call of memmove of them. */
+EDGECNN_SPECIALIZED void edgecnn_planar_keep(const edgecnn_depthwise_conv2d_planar_shape *s,
+                                             int32_t kept, int8_t *planes) {
     const int32_t row_words = EDGECNN_PLANES * s->plane_words;
-    for (int32_t row = 0; row < s->plane_rows; ++row) {
-        const int32_t y = top + row;
+    const int8_t *from = planes + 4 * row_words * (s->plane_rows - kept);
+    const int8_t *const end = planes + 4 * row_words * s->plane_rows;
+    while (from != end) {
+        uint32_t words[EDGECNN_PLANES];
+#pragma GCC unroll 4
+        for (int32_t i = 0; i < EDGECNN_PLANES; ++i) {
+            words[i] = edgecnn_load_now(from + 4 * i);
+        }
+#pragma GCC unroll 4
+        for (int32_t i = 0; i < EDGECNN_PLANES; ++i) {
+            edgecnn_store(planes + 4 * i, words[i]);
+        }
+        from += 4 * EDGECNN_PLANES;
+        planes += 4 * EDGECNN_PLANES;
+    }
+}
+
+/* Fill n rows of the planes from one on with those of the image from top on; rows outside the image
+ * are filled where the planes do not hold all of it, and so had other rows in them. */
+EDGECNN_SPECIALIZED void edgecnn_planar_gather(const edgecnn_depthwise_conv2d_planar_shape *s,
+                                               const int8_t *input, int32_t top, int32_t n,
+                                               int8_t *planes) {
+    const int32_t row_words = EDGECNN_PLANES * s->plane_words;
+    for (int32_t y = top; y < top + n; ++y) {
         if (y >= 0 && y < s->input_rows) {
             edgecnn_planar_widen(s, input + y * s->input_row_step, planes);
         } else if (s->strip_rows < s->output_rows) {
@@ -308,8 +330,31 @@ EDGECNN_SPECIALIZED void edgecnn_planar_group(const edgecnn_depthwise_conv2d_pla
     }
 }
 
+/* All strips of up to four channels from c on, n of which are new; planes are of those from first
+ * on. A strip widens no row again: the output may lie over the rows that were. */
+EDGECNN_SPECIALIZED void edgecnn_planar_strips(const edgecnn_depthwise_conv2d_planar_shape *s,
+                                               const edgecnn_depthwise_conv2d_planar_params *p,
+                                               const int8_t *input, int32_t c, int32_t n,
+                                               int32_t first, int8_t *planes, int8_t *output) {
+    const int32_t row_bytes = 4 * EDGECNN_PLANES * s->plane_words;
+    const int32_t shared = edgecnn_clamp(s->kernel_rows - s->stride_rows, 0, s->kernel_rows);
+    int8_t *const space = planes + row_bytes * s->plane_rows;
+    for (int32_t y = 0; y < s->output_rows; y += s->strip_rows) {
+        const int32_t rows = edgecnn_clamp(s->output_rows - y, 0, s->strip_rows);
+        const int32_t reach = (rows - 1) * s->stride_rows + s->kernel_rows;
+        const int32_t kept = y == 0 ? 0 : shared;
+        if (s->strip_rows < s->output_rows && kept > 0) {
+            edgecnn_planar_keep(s, shared, planes);
+        }
+        edgecnn_planar_gather(s, input + first, y * s->stride_rows - s->pad_rows + kept,
+                              reach - kept, planes + row_bytes * kept);
+        edgecnn_planar_group(s, p, planes + 4 * (c - first) * s->plane_words, c, n, rows, space,
+                             output + y * s->output_row_step);
+    }
+}
+
 /* scratch: the planes, and the weights of a filter if they are many. The last group of channels
- * fills four planes, too, with some channels that are done. */
+ * fills four planes, too, with some channels that are done, and that nothing is computed from. */
 EDGECNN_SPECIALIZED void edgecnn_depthwise_conv2d_planar(
     const edgecnn_depthwise_conv2d_planar_shape *s,
     const edgecnn_depthwise_conv2d_planar_params *p, const int8_t *input, int8_t *scratch,
@@ -321,12 +366,7 @@ EDGECNN_SPECIALIZED void edgecnn_depthwise_conv2d_planar(
     for (int32_t c = 0; c < channels; c += EDGECNN_PLANES) {
         const int32_t first = c < last ? c : last;
         const int32_t n = edgecnn_clamp(channels - c, 0, EDGECNN_PLANES);
-        for (int32_t y = 0; y < s->output_rows; y += s->strip_rows) {
-            const int32_t rows = edgecnn_clamp(s->output_rows - y, 0, s->strip_rows);
-            edgecnn_planar_gather(s, input + first, y * s->stride_rows - s->pad_rows, scratch);
-            edgecnn_planar_group(s, p, scratch + 4 * (c - first) * s->plane_words, c, n, rows,
-                                 scratch + 4 * plane_words, output + y * s->output_row_step);
-        }
+        edgecnn_planar_strips(s, p, input, c, n, first, scratch, output);
     }
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.pool_operator import PoolParams
+from firmware_export import distances
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.pool_layer import pool_layer, write_pool
 from firmware_export.tflite_writer import TfliteWriter
@@ -18,7 +19,7 @@ class AveragePool2DExporter(Exporter[PoolParams]):
         write_pool(node, writer, "AVERAGE_POOL_2D", self.version)
 
     def layer(self, node: Node, graph: Graph, params: PoolParams) -> CLayer:
-        return pool_layer("average_pool2d", params)
+        return pool_layer("average_pool2d", params, distances.pooled_in_bytes(params))
 
 
 EXPORTER = AveragePool2DExporter()

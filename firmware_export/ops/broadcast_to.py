@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.ir import Graph, Node
@@ -29,7 +31,7 @@ class BroadcastToExporter(Exporter[MoveParams[BroadcastToAttributes]]):
     def layer(self, node: Node, graph: Graph, params: MoveParams[BroadcastToAttributes]) -> CLayer:
         shape = params.output_shapes[0]
         strides = broadcast_strides(params.input_shapes[0], len(shape))
-        return copy_layer("broadcast_to", shape, strides)
+        return copy_layer("broadcast_to", shape, strides, math.prod(params.input_shapes[0]))
 
 
 EXPORTER = BroadcastToExporter()

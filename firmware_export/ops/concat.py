@@ -7,6 +7,7 @@ import math
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.concat import MAX_INPUTS, ConcatAttributes
+from firmware_export import distances
 from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -29,10 +30,11 @@ class ConcatExporter(Exporter[MoveParams[ConcatAttributes]]):
     def layer(self, node: Node, graph: Graph, params: MoveParams[ConcatAttributes]) -> CLayer:
         axis = params.attributes.axis
         sizes = [math.prod(shape[axis:]) for shape in params.input_shapes]
+        rows = math.prod(params.output_shapes[0][:axis])
         return CLayer(
             kernel="concat",
             fields={
-                "rows": math.prod(params.output_shapes[0][:axis]),
+                "rows": rows,
                 "count": len(sizes),
                 "sizes": sizes + [0] * (MAX_INPUTS - len(sizes)),
             },
@@ -42,6 +44,7 @@ class ConcatExporter(Exporter[MoveParams[ConcatAttributes]]):
                 if data is not None
             },
             joins_inputs=True,
+            overlaps=distances.concatenated(rows, sizes),
         )
 
 

@@ -6,6 +6,7 @@ import math
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
+from firmware_export import distances
 from firmware_export.convolution_layer import convolution_fields, write_convolution
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
@@ -22,6 +23,11 @@ class Conv2DExporter(Exporter[Conv2DParams]):
 
     def layer(self, node: Node, graph: Graph, params: Conv2DParams) -> CLayer:
         layout = "output channel, height, width, input channel"
+        depth, filters = (
+            shape[3] // params.groups for shape in (params.input_shape, params.output_shape)
+        )
+        firsts, _ = distances.parts(params.input_shape[3], depth)
+        _, ends = distances.parts(params.output_shape[3], filters)
         return CLayer(
             kernel="conv2d",
             fields={
@@ -31,6 +37,7 @@ class Conv2DExporter(Exporter[Conv2DParams]):
             },
             scratch_bytes=math.prod(params.weights.shape[1:]),
             takes_scratch=True,
+            overlaps=distances.convolution(params).in_parts(firsts, ends),
         )
 
 

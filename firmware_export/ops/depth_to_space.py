@@ -26,7 +26,9 @@ class DepthToSpaceExporter(Exporter[MoveParams[DepthToSpaceAttributes]]):
     def layer(self, node: Node, graph: Graph, params: MoveParams[DepthToSpaceAttributes]) -> CLayer:
         (n, h, w, c), block = params.input_shapes[0], params.attributes.block
         shape = (n * h, block, w, block, c // (block * block))
-        return copy_layer("depth_to_space", shape, (w * c, c // block, c, c // (block * block), 1))
+        return copy_layer(
+            "depth_to_space", shape, (w * c, c // block, c, c // (block * block), 1), n * h * w * c
+        )
 
 
 EXPORTER = DepthToSpaceExporter()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.depthwise_conv2d import DepthwiseConv2DParams
+from firmware_export import distances
 from firmware_export.convolution_layer import convolution_fields, write_convolution
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
+
+#: Channels that the kernel computes together: ``EDGECNN_BLOCK``.
+BLOCK = 16
 
 
 class DepthwiseConv2DExporter(Exporter[DepthwiseConv2DParams]):
@@ -21,12 +25,17 @@ class DepthwiseConv2DExporter(Exporter[DepthwiseConv2DParams]):
         write_convolution(node, writer, "DEPTHWISE_CONV_2D", self.version, options)
 
     def layer(self, node: Node, graph: Graph, params: DepthwiseConv2DParams) -> CLayer:
+        multiplier = params.weights.shape[3] // params.input_shape[3]
+        firsts, ends = distances.parts(params.weights.shape[3], BLOCK)
         return CLayer(
             kernel="depthwise_conv2d",
             fields={
                 **convolution_fields(params, "1, height, width, channel", "channel"),
-                "depth_multiplier": params.weights.shape[3] // params.input_shape[3],
+                "depth_multiplier": multiplier,
             },
+            overlaps=distances.convolution(params).in_parts(
+                [first // multiplier for first in firsts], ends
+            ),
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgecnn.ir import Graph, Node, Tensor
 from edgecnn.ops.fully_connected import FullyConnectedAttributes, FullyConnectedParams
+from firmware_export import distances
 from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -55,6 +56,7 @@ class FullyConnectedExporter(Exporter[FullyConnectedParams]):
                 "activation_min": p.activation_min,
                 "activation_max": p.activation_max,
             },
+            overlaps=distances.rows_of_units(p.rows, depth, range(1, units + 1)),
         )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.l2_normalization import L2NormalizationParams
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -22,7 +23,7 @@ class L2NormalizationExporter(Exporter[L2NormalizationParams]):
         writer.operator("L2_NORMALIZATION", self.version, inputs, outputs, options)
 
     def layer(self, node: Node, graph: Graph, params: L2NormalizationParams) -> CLayer:
-        return CLayer("l2_normalization", dataclasses.asdict(params))
+        return CLayer("l2_normalization", dataclasses.asdict(params), overlaps=IN_PLACE)
 
 
 EXPORTER = L2NormalizationExporter()

@@ -6,6 +6,7 @@ import dataclasses
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.log_softmax import LogSoftmaxParams
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -21,7 +22,7 @@ class LogSoftmaxExporter(Exporter[LogSoftmaxParams]):
         writer.operator("LOG_SOFTMAX", self.version, inputs, outputs, options)
 
     def layer(self, node: Node, graph: Graph, params: LogSoftmaxParams) -> CLayer:
-        return CLayer("log_softmax", dataclasses.asdict(params))
+        return CLayer("log_softmax", dataclasses.asdict(params), overlaps=IN_PLACE)
 
 
 EXPORTER = LogSoftmaxExporter()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.mirror_pad import MirrorPadAttributes
+from firmware_export import distances
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.strides import left_pad, row_major
 from firmware_export.tflite_writer import TfliteWriter
@@ -31,6 +34,8 @@ class MirrorPadExporter(Exporter[MoveParams[MirrorPadAttributes]]):
 
     def layer(self, node: Node, graph: Graph, params: MoveParams[MirrorPadAttributes]) -> CLayer:
         shape, a = params.input_shapes[0], params.attributes
+        places = distances.walk(shape, row_major(shape))
+        sources = np.pad(places, a.paddings, "symmetric" if a.repeats_edge else "reflect")
         return CLayer(
             kernel="mirror_pad",
             fields={
@@ -40,6 +45,7 @@ class MirrorPadExporter(Exporter[MoveParams[MirrorPadAttributes]]):
                 "stride": left_pad(row_major(shape), KERNEL_RANK, 0),
                 "edge": int(a.repeats_edge),
             },
+            overlaps=distances.moves(sources, math.prod(shape)),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.pad import MAX_RANK, PadAttributes, PadParams
+from firmware_export import distances
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.strides import left_pad
 from firmware_export.tflite_writer import TfliteWriter
@@ -31,6 +32,7 @@ class PadExporter(Exporter[PadParams]):
                 "end": left_pad([b + n for n, (b, _) in sizes], MAX_RANK, 1),
                 "value": p.value,
             },
+            overlaps=distances.padded(p.input_shape, p.paddings),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.relu import ReluParams
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -28,6 +29,7 @@ class ReluExporter(Exporter[ReluParams]):
                 "input_zero_point": p.input_zero_point,
                 "output_zero_point": p.output_zero_point,
             },
+            overlaps=IN_PLACE,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.relu6 import Relu6Params
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -26,6 +27,7 @@ class Relu6Exporter(Exporter[Relu6Params]):
                 "activation_min": p.activation_min,
                 "activation_max": p.activation_max,
             },
+            overlaps=IN_PLACE,
         )
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.resize_nearest import ResizeNearestAttributes, indices
+from firmware_export import distances
 from firmware_export.exporters import CArray, CLayer, Exporter
+from firmware_export.strides import row_major
 from firmware_export.tflite_writer import TfliteWriter
 
 
@@ -30,6 +32,8 @@ class ResizeNearestExporter(Exporter[MoveParams[ResizeNearestAttributes]]):
     ) -> CLayer:
         batch, height, width, channels = params.input_shapes[0]
         rows, columns = indices(params.attributes, params.input_shapes[0])
+        images = distances.walk(params.input_shapes[0], row_major(params.input_shapes[0]))
+        sources = images[:, rows][:, :, columns]
         return CLayer(
             kernel="resize_nearest",
             fields={
@@ -42,6 +46,7 @@ class ResizeNearestExporter(Exporter[MoveParams[ResizeNearestAttributes]]):
                 "output_width": params.attributes.size[1],
                 "channels": channels,
             },
+            overlaps=distances.moves(sources, images.size),
         )
 
 

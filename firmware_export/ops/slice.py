@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.ir import Graph, Node
@@ -57,7 +59,7 @@ class SliceExporter(Exporter[MoveParams[SliceAttributes]]):
         parts, strides = _parts(params.attributes, shape), row_major(shape)
         steps = [part.step * stride for part, stride in zip(parts, strides, strict=True)]
         offset = sum(part.begin * stride for part, stride in zip(parts, strides, strict=True))
-        return copy_layer("slice", params.output_shapes[0], steps, offset)
+        return copy_layer("slice", params.output_shapes[0], steps, math.prod(shape), offset)
 
 
 EXPORTER = SliceExporter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.softmax import SoftmaxAttributes, SoftmaxParams
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -32,6 +33,7 @@ class SoftmaxExporter(Exporter[SoftmaxParams]):
                 "left_shift": p.left_shift,
                 "difference_min": p.difference_min,
             },
+            overlaps=IN_PLACE,
         )
 
 

@@ -26,7 +26,9 @@ class SpaceToDepthExporter(Exporter[MoveParams[SpaceToDepthAttributes]]):
     def layer(self, node: Node, graph: Graph, params: MoveParams[SpaceToDepthAttributes]) -> CLayer:
         (n, h, w, c), block = params.input_shapes[0], params.attributes.block
         shape = (n * h // block, w // block, block, block, c)
-        return copy_layer("space_to_depth", shape, (block * w * c, block * c, w * c, c, 1))
+        return copy_layer(
+            "space_to_depth", shape, (block * w * c, block * c, w * c, c, 1), n * h * w * c
+        )
 
 
 EXPORTER = SpaceToDepthExporter()

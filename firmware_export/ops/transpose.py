@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.transpose import MAX_RANK, TransposeAttributes, TransposeParams
+from firmware_export import distances
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.strides import left_pad, row_major
 from firmware_export.tflite_writer import TfliteWriter
@@ -27,12 +30,15 @@ class TransposeExporter(Exporter[TransposeParams]):
     def layer(self, node: Node, graph: Graph, params: TransposeParams) -> CLayer:
         strides = row_major(params.input_shape)
         order = params.permutation
+        shape = tuple(params.input_shape[axis] for axis in order)
+        steps = tuple(strides[axis] for axis in order)
         return CLayer(
             kernel="transpose",
             fields={
-                "shape": left_pad([params.input_shape[axis] for axis in order], MAX_RANK, 1),
-                "strides": left_pad([strides[axis] for axis in order], MAX_RANK, 0),
+                "shape": left_pad(shape, MAX_RANK, 1),
+                "strides": left_pad(steps, MAX_RANK, 0),
             },
+            overlaps=distances.moves(distances.walk(shape, steps), math.prod(shape)),
         )
 
 

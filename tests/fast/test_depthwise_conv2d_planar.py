@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_export.fast.depthwise_conv2d_planar import MAX_PLANES_BYTES, pack
+from firmware_export.exporters import Distance
+from firmware_export.fast.depthwise_conv2d_planar import (
+    MAX_PLANES_BYTES,
+    MAX_SMALL_BYTES,
+    SMALL,
+    pack,
+)
 from tests.fast.kernel_table import check_kernel, layer_of, taken
 from tests.ops.case_table import ACTIVATIONS, Case, Constant, Rng, draw, random_cases
 from tests.ops.test_depthwise_conv2d import CASES, depthwise, random_depthwise
@@ -75,6 +81,11 @@ def random_planar(rng: Rng, name: str) -> Case:
     )
 
 
+def renamed(cases: list[Case]) -> list[Case]:
+    """Cases of several tables, with names of their own."""
+    return [dataclasses.replace(case, name=f"case{i}") for i, case in enumerate(cases)]
+
+
 def test_cases(tmp_path: Path) -> None:
     cases = taken(KERNEL, CASES)
     assert len(cases) == len(CASES) - 1  # the dilated one
@@ -103,12 +114,49 @@ def test_random_windows(seed: int, tmp_path: Path) -> None:
     check_kernel(KERNEL, cases, tmp_path)
 
 
+@pytest.mark.parametrize("seed", [22])
+def test_small_planes(seed: int, tmp_path: Path) -> None:
+    cases = taken(KERNEL + SMALL, [*OWN, *random_cases(random_planar, 24, seed)])
+    assert len(cases) > 15
+    check_kernel(KERNEL + SMALL, cases, tmp_path)
+
+
+def test_small_planes_take_less() -> None:
+    """The fewest bytes for wide images, up to the limit for others."""
+    for name, image in (("keywords", (25, 5, 64)), ("wide", (48, 48, 8))):
+        case = depthwise(name, image, (3, 3), padding=ALL_AROUND)
+        large, small = (layer_of(KERNEL + suffix, case) for suffix in ("", SMALL))
+        assert large is not None
+        assert small is not None
+        assert small.scratch_bytes == {"keywords": MAX_SMALL_BYTES, "wide": 1600}[name]
+        assert small.scratch_bytes < large.scratch_bytes
+
+
+def test_layers_lie_over_their_inputs() -> None:
+    """Pixel over pixel; a single group of channels further above its input."""
+    exact = {0: Distance(0, is_exact=True)}
+    for suffix in ("", SMALL):
+        for stride in ((1, 1), (2, 2)):
+            case = depthwise("over", (24, 24, 12), (3, 3), stride=stride, padding=ALL_AROUND)
+            layer = layer_of(KERNEL + suffix, case)
+            assert layer is not None
+            assert layer.overlaps == exact
+    layer = layer_of(KERNEL, depthwise("one-group", (6, 6, 4), (3, 3), padding=ALL_AROUND))
+    assert layer is not None
+    assert layer.overlaps == {0: Distance(-6 * 6 * 4)}
+    layer = layer_of(KERNEL, depthwise("multiplied", (8, 8, 8), (3, 3), 2, padding=ALL_AROUND))
+    assert layer is not None
+    assert layer.overlaps == {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(30, 36))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check_kernel(KERNEL, taken(KERNEL, random_cases(random_planar, 36, seed)), tmp_path)
     other = taken(KERNEL, random_cases(random_depthwise, 48, seed))
     check_kernel(KERNEL, other, tmp_path)
+    small = taken(KERNEL + SMALL, [*random_cases(random_planar, 36, seed), *other])
+    check_kernel(KERNEL + SMALL, renamed(small), tmp_path)
 
 
 def test_long_axis_becomes_the_columns() -> None:
