@@ -52,7 +52,7 @@ def over_input(distance: int) -> ReportInput:
     """The chain whose first layer writes so many bytes below its input."""
     overlaps = (Overlap("middle", "x", distance),)
     offsets = {"x": distance, "middle": 0, "y": 64}
-    found = Plan(CHAIN, offsets, 128, overlaps)
+    found = Plan(CHAIN, offsets, 128, overlaps, lower_bound=128)
     checker.check(found)
     return dataclasses.replace(report_input(), plan=found)
 

@@ -201,9 +201,7 @@ def _layer(p: DepthwiseConv2DParams, planes: Planes) -> CLayer:
     return CLayer(
         kernel="depthwise_conv2d_planar",
         fields={
-            "weights": CArray(
-                packed, "output channel, row, pair of taps, bytes", padding(weights)
-            ),
+            "weights": CArray(packed, "output channel, row, pair of taps, bytes", padding(weights)),
             "channels": CArray(table.data, table.layout),
         },
         shape=_shape(p, planes),
