@@ -110,10 +110,12 @@ class Trap:
     #: The output whose place each byte is in, by number from 1 on; and whether it was written.
     place: Array = field(init=False)
     written: Array = field(init=False)
-    #: For each pair: the end of what was written; the distance that was needed; late reads.
+    #: For each pair: the end of what was written; the distance that was needed; late reads; whether
+    #: there would be some if the output lay `too_near`.
     ends: list[int] = field(init=False)
     needed: list[int] = field(init=False)
     late: list[set[int]] = field(init=False)
+    is_tight: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
         stop = max((max(p.read.stop, p.written.stop) for p in self.pairs), default=0)
@@ -124,6 +126,7 @@ class Trap:
         self.ends = [0] * len(self.pairs)
         self.needed = [-len(pair.read) for pair in self.pairs]
         self.late = [set() for _ in self.pairs]
+        self.is_tight = [False] * len(self.pairs)
 
     def on_access(self, _: object, access: int, address: int, size: int, *__: object) -> None:
         """Unicorn's hook of memory accesses; see ``counter.c`` about the IT state."""
@@ -145,6 +148,10 @@ class Trap:
         if self.ends[number]:
             needed = self.ends[number] - (at - pair.read.start)
             self.needed[number] = max(self.needed[number], needed)
+        moved = at - pair.read.start + pair.written.start + too_near(pair.overlap)
+        inside = slice(max(moved, pair.written.start), max(moved + size, pair.written.start))
+        if self.written[inside].any():
+            self.is_tight[number] = True
         if self.written[at : at + size].any():
             late = (i for i in range(at, at + size) if self.written[i])
             self.late[number].update(i - pair.read.start for i in late)
@@ -155,7 +162,7 @@ class Outcome:
     """What became of layers that overlap: by output, whether bytes differ, and what the trap saw.
 
     ``needed`` is the smallest distance that this run allowed, ``late`` the bytes of the input that
-    were read when they were overwritten.
+    were read when they were overwritten, ``tight`` the layers with such if they lay `too_near`.
     """
 
     plan: Plan
@@ -163,6 +170,7 @@ class Outcome:
     differing: set[str]
     needed: Mapping[str, int]
     late: Mapping[str, set[int]]
+    tight: set[str]
 
 
 def written_with(
@@ -175,7 +183,7 @@ def written_with(
 
 
 def on_host(artifact: Artifact, feeds: Mapping[str, Array], right: Mapping[str, Array]) -> set[str]:
-    """The nodes' outputs that differ when the host runs the C."""
+    """The nodes that give something else when the host runs the C."""
     return _differing(artifact.graph, host_c.RUNNER.open(artifact).run(feeds), right)
 
 
@@ -204,10 +212,16 @@ def on_core(
         _differing(artifact.graph, {n: v[None] for n, v in found.items()}, right),
         dict(zip(names, trap.needed, strict=True)),
         dict(zip(names, trap.late, strict=True)),
+        {name for name, is_tight in zip(names, trap.is_tight, strict=True) if is_tight},
     )
 
 
 def _differing(graph: Graph, got: Mapping[str, Array], right: Mapping[str, Array]) -> set[str]:
-    outputs = {name for node in graph.nodes for name in node.outputs if name in got}
-    assert set(graph.outputs) <= outputs
-    return {n for n in outputs if not np.array_equal(got[n], right[n][: len(got[n])])}
+    """The nodes, by their first outputs, that gave something else."""
+    assert set(graph.outputs) <= set(got)
+    return {
+        node.output
+        for node in graph.nodes
+        for name in node.outputs
+        if name in got and not np.array_equal(got[name], right[name][: len(got[name])])
+    }

@@ -25,7 +25,7 @@ from tests.fast.test_add_linear import ordinary_add
 from tests.fast.test_conv2d_pooled import CASES as POOLED
 from tests.fast.test_sub_linear import ordinary_sub
 from tests.ops.case_table import Case, build, random_cases
-from tests.overlapping import Outcome, Pair, as_stated, on_core, on_host, too_near, written_with
+from tests.overlapping import Outcome, as_stated, on_core, on_host, too_near, written_with
 
 #: Stems of fast kernels, with the variants that they have.
 STEMS = [*sorted(fast_kernels()), f"depthwise_conv2d_planar{SMALL}"]
@@ -115,41 +115,35 @@ def check_trap(
     core: Core,
     outcomes: Sequence[Outcome],
 ) -> None:
-    """What is as near as it can be is read late, and comes out wrong, where it is nearer."""
+    """What is as near as it can be is read late where it is nearer; nothing else is wrong then."""
     feeds = random_feeds(graph, 2, 0)
     right = run_int(graph, feeds)
     compilers = [name for name in COMPILERS if unavailable(name) is None]
     artifact, plan = written_with(graph, chosen, directory, too_near, 0)
     wrong = on_host(artifact, feeds, right)
     for compiler, stated in zip(compilers, outcomes, strict=True):
-        tight = {pair.overlap.written for pair in stated.pairs if is_tight(pair, stated)}
         outcome = on_core(artifact, plan, core, compiler, feeds, right)
         late = {name for name, found in outcome.late.items() if found}
-        assert tight <= late, tight - late
+        assert stated.tight <= late, stated.tight - late
         assert outcome.differing <= late
         assert wrong <= late
-        assert tight or late
 
 
-def is_tight(pair: Pair, outcome: Outcome) -> bool:
-    """Whether the layer needs all of the distance that it asks for, and that is any."""
-    overlap = pair.overlap
-    is_any = overlap.distance > -len(pair.read) and not overlap.is_exact
-    return is_any and outcome.needed[overlap.written] == overlap.distance
-
-
-def check_part(stem: str, directory: Path, part: slice) -> None:
+def check_part(stem: str, directory: Path, part: slice, most: int = LAYERS) -> bool:
+    """Some layers of the table by a kernel; whether any was as near as it could be."""
     op = fast_kernels()[stem.split(",")[0]].op
-    cases = taken(stem, layers(op)[part])
-    if cases:
-        graph, chosen = with_kernel(stem, cases)
-        outcomes = check(graph, chosen, directory, core_of(stem))
-        check_trap(graph, chosen, directory, core_of(stem), outcomes)
+    cases = taken(stem, layers(op)[part])[:most]
+    if not cases:
+        return False
+    graph, chosen = with_kernel(stem, cases)
+    outcomes = check(graph, chosen, directory, core_of(stem))
+    check_trap(graph, chosen, directory, core_of(stem), outcomes)
+    return all(outcome.tight for outcome in outcomes)
 
 
 @pytest.mark.parametrize("stem", TABLED)
 def test_some_layers(stem: str, tmp_path: Path) -> None:
-    check_part(stem, tmp_path, slice(0, 6))
+    assert check_part(stem, tmp_path, slice(0, 12), most=4)
 
 
 @pytest.mark.slow
@@ -170,7 +164,7 @@ def test_other_kernels(stem: str, tmp_path: Path) -> None:
 
 
 def test_fused_layers(tmp_path: Path) -> None:
-    graph = pair_graph([case for case in POOLED if is_taken("conv2d_pooled", case)])
+    graph = pair_graph([case for case in POOLED if is_taken("conv2d_pooled", case)][:12])
     chosen = fused_layers("conv2d_pooled", graph)
     outcomes = check(graph, chosen, tmp_path, M4)
     assert len(outcomes[0].pairs) > len(chosen) // 2

@@ -9,7 +9,7 @@ import numpy as np
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.split import SplitAttributes
-from firmware_export import distances
+from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
@@ -38,17 +38,16 @@ class SplitExporter(Exporter[MoveParams[SplitAttributes]]):
     def layer(self, node: Node, graph: Graph, params: MoveParams[SplitAttributes]) -> CLayer:
         axis = params.attributes.axis
         sizes = [math.prod(shape[axis:]) for shape in params.output_shapes]
-        rows, row = math.prod(params.input_shapes[0][:axis]), sum(sizes)
-        sources = distances.walk((rows, sizes[0]), (row, 1))
         return CLayer(
             kernel="split",
             fields={
                 "sizes": CArray(np.array(sizes, np.int32), "values of a row of each output"),
-                "rows": rows,
+                "rows": math.prod(params.input_shapes[0][:axis]),
                 "count": len(sizes),
             },
             joins_outputs=True,
-            overlaps=distances.moves(sources, rows * row),
+            # In row r, r rows of the first output are written, r whole rows of the input read.
+            overlaps=IN_PLACE,
         )
 
 
