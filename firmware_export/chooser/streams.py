@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TypeVar
 
 from edgecnn.ir import Graph
-from edgecnn.operators import operator
 from firmware_export.chooser.selection import with_margin
 from firmware_export.chooser.trials import (
     PORTABLE,
@@ -24,7 +23,7 @@ from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.plan import ALIGNMENT, Problem
 from firmware_export.memory.planner import plan
 from firmware_export.streaming.bands import band
-from firmware_export.streaming.stream import BandLayer, Stream, make, windows
+from firmware_export.streaming.stream import BandLayer, Stream, leaders, make, windows
 
 T = TypeVar("T")
 
@@ -33,6 +32,8 @@ ROWS = (1, 2, 4)
 #: Cycles of a byte that moves up in a line, and of a band beside its kernel: about what
 #: ``edgecnn_stream.h`` takes on a Cortex-M4.
 _CYCLES_OF_MOVED_BYTE, _CYCLES_OF_BAND = 1, 300
+#: Looks at pairs of buffers to place those of a stream, while streams are compared.
+_WORK = 30_000
 
 
 class Bands:
@@ -42,6 +43,7 @@ class Bands:
         self.graph, self.core, self.compiler = graph, core, compiler
         self.windows = windows(graph)
         self._trials: dict[tuple[int, int], Trials] = {}
+        self._streams: dict[object, Stream | None] = {}
 
     def rows(self, step: int) -> list[int]:
         """Rows that a band of a node can have."""
@@ -52,11 +54,26 @@ class Bands:
         """Rows of a node's output."""
         return self.graph.tensors[self.graph.nodes[step].output].shape[1]
 
-    def follows(self, step: int) -> bool:
-        """Whether a node is elementwise and takes what the one before it gives."""
-        node = self.graph.nodes[step]
-        before = self.graph.nodes[step - 1].output if step else ""
-        return before in node.inputs and operator(node.op).is_elementwise
+    @cached_property
+    def leaders(self) -> list[int | None]:
+        """For elementwise nodes the one that they may be in one stage with, in as many rows."""
+        return leaders(self.graph, self.windows)
+
+    def stream(
+        self, rows: tuple[int, ...], kernels: tuple[str, ...], is_fed: bool
+    ) -> Stream | None:
+        """The stages and lines of some first layers; None where padding stands in the way.
+
+        Lines depend on the rows alone, and on which elementwise layers may write over their input.
+        """
+        bands = [self.layer(s, *chosen) for s, chosen in enumerate(zip(rows, kernels, strict=True))]
+        led = [b.layer for s, b in enumerate(bands) if self.leaders[s] is not None]
+        key = (rows, tuple(repr(dict(layer.overlaps)) for layer in led), is_fed)
+        if key not in self._streams:
+            self._streams[key] = make(self.graph, bands, is_fed=is_fed)
+        found = self._streams[key]
+        layers = {step: b.layer for step, b in enumerate(bands)}
+        return None if found is None else replace(found, layers=layers)
 
     def measure(self, count: int, step: Callable[[str], None]) -> None:
         """Try the kernels for all bands of some first layers; ``step`` is told."""
@@ -97,11 +114,7 @@ class StreamChoice:
     @cached_property
     def stream(self) -> Stream | None:
         """The stages and lines; None where padding stands in the way."""
-        layers = [
-            self.bands.layer(step, rows, trial.kernel)
-            for step, (rows, trial) in enumerate(zip(self.rows, self.trials, strict=True))
-        ]
-        return make(self.bands.graph, layers, is_fed=self.is_fed)
+        return self.bands.stream(self.rows, self.kernels, self.is_fed)
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -124,7 +137,14 @@ class StreamChoice:
         everything = problem(self.bands.graph, {}, {}, self.stream)
         at = self.stream.count - 1
         there = tuple(b for b in everything.buffers if b.first <= at <= b.last)
-        return plan(Problem(there, everything.overlaps)).arena_bytes
+        return plan(Problem(there, everything.overlaps), _WORK).arena_bytes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all lines and of working memory: a measure of the arena that is soon known."""
+        assert self.stream is not None
+        lines = sum(map(self.stream.line_bytes, range(len(self.stream.lines))))
+        return lines + self.stream.scratch_bytes
 
     @cached_property
     def flash_bytes(self) -> int:
@@ -142,7 +162,7 @@ class StreamChoice:
     def others(self) -> Iterator[StreamChoice]:
         """The choices that differ in one layer, with the elementwise ones that follow it."""
         for step in range(len(self.rows)):
-            if self.bands.follows(step):
+            if self.bands.leaders[step] is not None:
                 continue
             for rows in self.bands.rows(step):
                 for trial in self.bands.trials(step, rows):
@@ -153,10 +173,10 @@ class StreamChoice:
         all_rows, trials = list(self.rows), list(self.trials)
         all_rows[step], trials[step] = rows, trial
         for s in range(step + 1, len(all_rows)):
-            if not self.bands.follows(s):
-                break
-            all_rows[s] = rows
-            trials[s] = _fastest(self.bands.trials(s, rows))
+            leader = self.bands.leaders[s]
+            if leader is not None and all_rows[leader] != all_rows[s]:
+                all_rows[s] = all_rows[leader]
+                trials[s] = _fastest(self.bands.trials(s, all_rows[s]))
         return replace(self, rows=tuple(all_rows), trials=tuple(trials))
 
 
@@ -168,8 +188,9 @@ def _uniform(bands: Bands, count: int, most: int, is_fed: bool) -> StreamChoice:
     """The fastest kernels for bands of up to so many rows."""
     rows: list[int] = []
     for step in range(count):
+        leader = bands.leaders[step]
         own = max(r for r in bands.rows(step) if r <= most)
-        rows.append(rows[-1] if bands.follows(step) else own)
+        rows.append(own if leader is None else rows[leader])
     trials = [_fastest(bands.trials(step, r)) for step, r in enumerate(rows)]
     return StreamChoice(bands, tuple(rows), tuple(trials), is_fed)
 
@@ -177,23 +198,23 @@ def _uniform(bands: Bands, count: int, most: int, is_fed: bool) -> StreamChoice:
 def path(bands: Bands, count: int, *, is_fed: bool) -> list[StreamChoice]:
     """Choices for some first layers from the fastest on, each with a smaller arena.
 
-    The next one gives up the fewest cycles a byte, again and again.
+    The next one gives up the fewest cycles for a byte, again and again.
     """
-    starts = [_uniform(bands, count, most, is_fed) for most in ROWS]
-    found: dict[tuple[object, ...], StreamChoice] = {}
-    for start in starts:
-        here: StreamChoice | None = start if start.stream is not None else None
+    found: dict[object, StreamChoice] = {}
+    for most in ROWS:
+        start = _uniform(bands, count, most, is_fed)
+        here: StreamChoice | None = None if start.stream is None else start
         while here is not None and (here.rows, here.kernels) not in found:
             found[here.rows, here.kernels] = here
             here = _smaller(here)
-    return undominated(found.values(), lambda c: (c.arena_bytes, c.cycles))
+    return undominated(found.values(), lambda c: (c.bytes, c.cycles))
 
 
 def _smaller(choice: StreamChoice) -> StreamChoice | None:
     smaller = [
-        (choice.arena_bytes - other.arena_bytes, other)
+        (choice.bytes - other.bytes, other)
         for other in choice.others()
-        if other.stream is not None and other.arena_bytes < choice.arena_bytes
+        if other.stream is not None and other.bytes < choice.bytes
     ]
     if not smaller:
         return None

@@ -119,7 +119,11 @@ class _Run:
         self.taken = 0
         self.start = 0
         self.used = [line.above * line.row_bytes for line in self.lines]
-        self.lead = list(self.used)
+        # What is not used from the start may lie above the input's first byte.
+        self.lead = [
+            used or -line.rows * line.row_bytes
+            for used, line in zip(self.used, self.lines, strict=True)
+        ]
         self.used_until = [list(self.used) for _ in self.lines]
 
     def feed(self) -> None:

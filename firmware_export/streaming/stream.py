@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgecnn.errors import InvariantError
 from edgecnn.ir import Graph
+from edgecnn.operators import operator
 from edgecnn.windows import RowWindow
 from firmware_export.exporters import CLayer
 from firmware_export.streaming.bands import window_of
@@ -92,6 +93,28 @@ def windows(graph: Graph) -> list[RowWindow]:
     return found if last < len(found) else []
 
 
+def leaders(graph: Graph, windows: Sequence[RowWindow]) -> list[int | None]:
+    """For each of the first nodes that is elementwise, one whose output none but it reads.
+
+    Of several the one with the largest window: it has its rows last.
+    """
+    readers: dict[str, int] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            readers[name] = readers.get(name, 0) + 1
+    places = {node.output: step for step, node in enumerate(graph.nodes[: len(windows)])}
+    found: list[int | None] = []
+    for node, window in zip(graph.nodes, windows, strict=False):
+        alone = [
+            places[name]
+            for name in node.inputs
+            if name in places and readers[name] == 1 and name not in graph.outputs
+        ]
+        alike = operator(node.op).is_elementwise and (window.size, window.stride) == (1, 1)
+        found.append(max(alone, key=lambda s: (windows[s].size, s)) if alike and alone else None)
+    return found
+
+
 def make(graph: Graph, bands: Sequence[BandLayer], *, is_fed: bool = False) -> Stream | None:
     """The stream of as many first nodes as there are ``bands`` of, each of a divisor of its rows.
 
@@ -123,6 +146,7 @@ class _Builder:
         self.windows = windows(graph)[: len(bands)]
         if len(self.windows) < len(bands):
             raise InvariantError("these layers cannot be computed in bands of rows")
+        self.leaders = leaders(graph, self.windows)
         self.members: list[tuple[int, ...]] = []
         for step in range(len(bands)):
             self._enter(step)
@@ -132,33 +156,28 @@ class _Builder:
         self.stages = [self._stage(members) for members in self.members]
 
     def _enter(self, step: int) -> None:
-        """A node with the stage whose rows it may write over, or in a stage of its own."""
-        last = self.members[-1] if self.members else ()
-        taken = {key for s in last for key in self._reads(s, last)}
-        taken |= set(self._reads(step, (*last, step)))
-        if last and self._follows(step, last[-1]) and len(taken) <= MAX_INPUTS:
-            self.members[-1] = (*last, step)
-        else:
-            self.members.append((step,))
+        """A node behind the one whose rows it may write over, or in a stage of its own.
 
-    def _follows(self, step: int, before: int) -> bool:
-        """Whether a node, alone, takes what the one before it gives, and may write over it."""
-        graph, node, given = self.graph, self.graph.nodes[step], self.graph.nodes[before].output
-        if node.inputs.count(given) != 1 or given in graph.outputs:
+        The stage moves behind all others then: nothing but this node needs what it gave.
+        """
+        leader = self.leaders[step]
+        stage = next((m for m in self.members if m[-1] == leader), None)
+        if stage is not None and leader is not None and self._is_in_place(step, leader):
+            together = (*stage, step)
+            if len([key for s in together for key in self._reads(s, together)]) <= MAX_INPUTS:
+                self.members.remove(stage)
+                self.members.append(together)
+                return
+        self.members.append((step,))
+
+    def _is_in_place(self, step: int, leader: int) -> bool:
+        """Whether a node may write over what its leader gives, band by band."""
+        given = self.graph.nodes[leader].output
+        layer = self.bands[step].layer
+        distance = layer.overlaps.get(self.graph.nodes[step].inputs.index(given))
+        if distance is None or self.bands[step].rows != self.bands[leader].rows:
             return False
-        alone = sum(given in n.inputs for n in graph.nodes) == 1
-        distance = self.bands[step].layer.overlaps.get(node.inputs.index(given))
-        window = self.windows[step]
-        in_place = distance is not None and (distance.bytes == 0 or not distance.is_exact)
-        return (
-            alone
-            and in_place
-            and distance is not None
-            and distance.bytes <= 0
-            and (window.size, window.stride) == (1, 1)
-            and graph.tensors[given].shape == graph.tensors[node.output].shape
-            and self.bands[step].rows == self.bands[before].rows
-        )
+        return distance.bytes == 0 if distance.is_exact else distance.bytes <= 0
 
     def _reads(self, step: int, members: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The inputs of a node that come from lines."""
