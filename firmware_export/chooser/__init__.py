@@ -129,7 +129,10 @@ def choose_kernels(
     point = _within(points, ram_limit, limit, least_ram=least_ram)
     streamed = point.streamed
     ahead = 0 if streamed is None else streamed.flash_bytes
-    after = Frame(graph, frame.portable, None if streamed is None else streamed.stream)
+    if streamed is None:
+        after = frame
+    else:
+        after = Frame(graph, frame.portable, streamed.stream, streamed.arena_bytes)
     rest = replace(budget, ram=point.arena_bytes, least_ram=False)
     selection = _fitting(after, trials, rest, core, used, ahead)
     return Choice(optimize, core.name, used, trials, selection, streamed, tuple(points))

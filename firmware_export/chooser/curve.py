@@ -11,9 +11,12 @@ from firmware_export.chooser.selection import Budget, Frame, Selection, select
 from firmware_export.chooser.streams import Bands, StreamChoice, path, undominated
 from firmware_export.chooser.trials import Trials
 from firmware_export.exporters import portable_call
+from firmware_export.memory.planner import WORK
 from firmware_export.streaming.bands import band
 from firmware_export.streaming.stream import BandLayer, Stream, make
 
+#: Looks at pairs of buffers for a plan while points are compared: a tenth of the last one's.
+_WORK = WORK // 10
 #: What the least RAM may cost: so many times the cycles of the fastest point.
 MOST_CYCLES = 1.3
 
@@ -58,9 +61,9 @@ def curve(
     if counts:
         bands.measure(counts[-1], step)
         step("weighing RAM against cycles")
-    tails = {n: select(_after(frame, bands, n, is_fed), trials, budget).cycles for n in counts}
+    tails = {count: _tail(frame, trials, bands, count, is_fed) for count in counts}
     choices = [c for count in counts for c in path(bands, count, is_fed=is_fed)]
-    worth = undominated(choices, lambda c: (c.arena_bytes, c.cycles + tails[len(c.rows)]))
+    worth = undominated(choices, lambda c: _sizes(c, tails[len(c.rows)]))
     found += [_point(frame, trials, budget, choice) for choice in worth]
     return undominated(found, lambda p: (p.arena_bytes, p.cycles))
 
@@ -75,12 +78,12 @@ def _whole(frame: Frame, trials: Sequence[Trials], budget: Budget) -> list[Point
 def _counts(frame: Frame, bands: Bands, *, is_fed: bool) -> list[int]:
     """Numbers of layers in bands each of which makes the arena smaller than fewer do."""
     rest = {s: replace(call, scratch_bytes=0) for s, call in frame.portable.items()}
-    least = None if is_fed else Frame(frame.graph, rest).arena_bytes
+    least = None if is_fed else Frame(frame.graph, rest, work=_WORK).arena_bytes({}, {})
     found = []
     for count in range(1, len(bands.windows) + 1):
         stream = _single_rows(bands, count, is_fed)
         if stream is not None:
-            arena = Frame(frame.graph, rest, stream).arena_bytes
+            arena = Frame(frame.graph, rest, stream, work=_WORK).arena_bytes({}, {})
             if least is None or arena < least:
                 least = arena
                 found.append(count)
@@ -98,14 +101,23 @@ def _single_rows(bands: Bands, count: int, is_fed: bool) -> Stream | None:
     return make(bands.graph, layers, is_fed=is_fed)
 
 
-def _after(frame: Frame, bands: Bands, count: int, is_fed: bool) -> Frame:
-    """The frame of what comes behind some layers in bands."""
-    return Frame(frame.graph, frame.portable, _single_rows(bands, count, is_fed))
+def _tail(
+    frame: Frame, trials: Sequence[Trials], bands: Bands, count: int, is_fed: bool
+) -> tuple[int, int]:
+    """What comes behind some layers in bands: the least bytes, and by itself the least cycles."""
+    rest = {s: replace(call, scratch_bytes=0) for s, call in frame.portable.items()}
+    after = Frame(frame.graph, rest, _single_rows(bands, count, is_fed), work=_WORK)
+    return after.quick_bytes({}, {}), select(after, trials, Budget()).cycles
+
+
+def _sizes(choice: StreamChoice, tail: tuple[int, int]) -> tuple[int, int]:
+    """About the bytes and the cycles of a network with a stream."""
+    return max(choice.arena_bytes, tail[0]), choice.cycles + tail[1]
 
 
 def _point(frame: Frame, trials: Sequence[Trials], budget: Budget, choice: StreamChoice) -> Point:
     """The fastest kernels behind the stream that need no more RAM than it, if there are any."""
-    streamed = Frame(frame.graph, frame.portable, choice.stream)
+    streamed = Frame(frame.graph, frame.portable, choice.stream, choice.arena_bytes, work=_WORK)
     left = budget.less(choice.flash_bytes)
     selection = select(streamed, trials, Budget(left.flash, choice.arena_bytes))
     return Point(selection.arena_bytes, choice.cycles + selection.cycles, selection, choice)

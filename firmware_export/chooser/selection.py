@@ -11,7 +11,7 @@ from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer, portable_calls
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.plan import Problem
-from firmware_export.memory.planner import plan, quick
+from firmware_export.memory.planner import WORK, plan, quick
 from firmware_export.streaming.stream import Stream
 
 #: Instead of a kernel: of layers that could be computed together, and of those that are.
@@ -63,12 +63,15 @@ def with_margin(code_bytes: int) -> int:
 class Frame:
     """What is the same whatever kernels are picked.
 
-    ``portable`` has the calls without a choice, by place; the first nodes may be in a ``stream``.
+    ``portable`` has the calls without a choice, by place; the first nodes may be in a ``stream``,
+    which takes ``stream_bytes`` of the arena while it runs. Plans are looked for with ``work``.
     """
 
     graph: Graph
     portable: Mapping[int, CLayer]
     stream: Stream | None = None
+    stream_bytes: int = 0
+    work: int = WORK
 
     @classmethod
     def of(cls, graph: Graph) -> Frame:
@@ -85,10 +88,14 @@ class Frame:
         calls = {s: c for s, c in {**self.portable, **layers}.items() if s not in fused}
         return problem(self.graph, calls, fused, self.stream)
 
-    @property
-    def arena_bytes(self) -> int:
-        """Bytes of the arena with the portable calls."""
-        return plan(self.problem({}, {})).arena_bytes
+    def quick_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
+        """Not more than a little above `arena_bytes`."""
+        later = self.problem(layers, fused).within(self.streamed or -1, len(self.graph.nodes))
+        return max(self.stream_bytes, quick(later).arena_bytes)
+
+    def arena_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
+        """Bytes of the arena with some calls instead of the portable ones."""
+        return plan(self.problem(layers, fused), self.work).arena_bytes
 
 
 class _Set:
@@ -152,10 +159,11 @@ class _Set:
     @functools.cached_property
     def arena_bytes(self) -> int:
         """Not more than a little above what the plan of the export takes."""
-        return quick(self.problem).arena_bytes
+        return self.frame.quick_bytes(*self.calls)
 
     @property
-    def problem(self) -> Problem:
+    def calls(self) -> tuple[dict[int, CLayer], dict[int, int]]:
+        """The calls by place, and the places of nodes inside of others."""
         layers: dict[int, CLayer] = {}
         fused: dict[int, int] = {}
         for group, trial, left in self.parts():
@@ -163,7 +171,7 @@ class _Set:
                 *inside, step = group.members[i]
                 layers[step] = group.layers[trial.kernel][i]
                 fused |= dict.fromkeys(inside, step)
-        return self.frame.problem(layers, fused)
+        return layers, fused
 
     def with_trial(self, i: int, trial: Trial | None) -> _Set:
         """The set with another trial, and without what computes some of the same nodes."""
@@ -222,7 +230,7 @@ def _improved(start: _Set, flash: int | None, ram: int | None) -> _Set:
 def select(frame: Frame, groups: Sequence[Trials], budget: Budget) -> Selection:
     """The fastest kernels, exchanged until flash and arena fit the budget, if they can."""
     if not groups:
-        return Selection(arena_bytes=frame.arena_bytes)
+        return Selection(arena_bytes=frame.arena_bytes({}, {}))
     ram = _least_arena(frame, groups) if budget.least_ram else budget.ram
     fastest = _separate(frame, groups, [min(g.trials, key=lambda t: t.cycles) for g in groups])
     best = _improved(fastest, None, None)
@@ -231,7 +239,7 @@ def select(frame: Frame, groups: Sequence[Trials], budget: Budget) -> Selection:
     if budget.flash is not None:
         best = _reduced(best, "flash_bytes", budget.flash)
     best = _improved(best, budget.flash, ram)
-    arena = plan(best.problem).arena_bytes
+    arena = frame.arena_bytes(*best.calls)
     return Selection(best.kernels, best.layers, best.cycles, best.flash_bytes, arena)
 
 

@@ -20,7 +20,7 @@ from firmware_export.chooser.trials import (
 )
 from firmware_export.device.cores import Core
 from firmware_export.memory.lifetimes import problem
-from firmware_export.memory.plan import ALIGNMENT, Problem
+from firmware_export.memory.plan import ALIGNMENT
 from firmware_export.memory.planner import plan
 from firmware_export.streaming.bands import band
 from firmware_export.streaming.stream import BandLayer, Stream, leaders, make, windows
@@ -134,10 +134,9 @@ class StreamChoice:
     def arena_bytes(self) -> int:
         """Bytes of the arena while the stream runs."""
         assert self.stream is not None
-        everything = problem(self.bands.graph, {}, {}, self.stream)
         at = self.stream.count - 1
-        there = tuple(b for b in everything.buffers if b.first <= at <= b.last)
-        return plan(Problem(there, everything.overlaps), _WORK).arena_bytes
+        there = problem(self.bands.graph, {}, {}, self.stream).within(at, at)
+        return plan(there, _WORK).arena_bytes
 
     @property
     def bytes(self) -> int:

@@ -48,6 +48,12 @@ class Problem:
     buffers: tuple[Buffer, ...]
     overlaps: tuple[Overlap, ...] = ()
 
+    def within(self, first: int, last: int) -> Problem:
+        """The part of it that is in use at some step from ``first`` to ``last``."""
+        there = tuple(b for b in self.buffers if b.first <= last and b.last >= first)
+        names = {buffer.name for buffer in there}
+        return Problem(there, tuple(o for o in self.overlaps if {o.written, o.read} <= names))
+
 
 @dataclass(frozen=True)
 class Plan:
