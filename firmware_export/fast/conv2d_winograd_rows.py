@@ -11,11 +11,12 @@ tiles of several rows would be computed for one row of them. Why the bytes are t
   more, which the low channels have, makes that 8 to 3323: never negative, so that a word of two
   channels as one integer is at the same time a pair of int16.
 - The sums wrap around modulo 2**32, as do the transforms of them: ring operations, exact modulo
-  2**32. They begin with what `starts` gives, which takes off what pixels of 128 and `OFFSET` add,
-  and adds 24 times the bias by way of the position that reaches every output once. Outputs are then
-  24 times the sum of the convolution; multiplied by the inverse of 3 modulo 2**32 that is 8 times
-  the sum, modulo 2**32, and exactly that while it is below 2**31: |sum| < 2**28, which `layer` asks
-  of weights and bias. An arithmetic shift leaves twice the sum.
+  2**32. Outputs are 24 times the sum S of the convolution, with pixels moved as above, modulo
+  2**32, and exactly that where `layer` takes care that 24 |S| < 2**31.
+- Twice the sum is the high word of the product of 24 S and (2**32 - 4) / 12, rounded: 2 S - 8 S /
+  2**32, of which the second term is below a half.
+- `OFFSET` on the last two pixels adds multiples of it to the last two outputs, and 128 on every
+  pixel 128 times the sum of the weights to all; both are taken off the biases.
 """
 
 from __future__ import annotations
@@ -33,10 +34,24 @@ from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
 #: Added to the low channels of the last two pixels of a tile.
 OFFSET = 2048
 POSITIONS = 6
-#: The position that has the factor 1 in every output.
-_EVERYWHERE = 1
-#: Sums stay below it in magnitude.
-MAX_SUM = 1 << 28
+#: 24 times a sum stays below 2**31 in magnitude.
+MAX_SUM = (1 << 31) // winograd.F4.scale
+
+
+def offsets(weights: Array) -> Array:
+    """What `OFFSET` adds to the four outputs: int64 (filters, 4)."""
+    is_low = np.arange(weights.shape[3]) % 4 < 2
+    taps = weights.astype(np.int64)[..., is_low].sum(axis=(1, 3))
+    none = np.zeros(len(weights), np.int64)
+    return np.stack([none, none, taps[:, 2], taps[:, 1] + taps[:, 2]], axis=1) * OFFSET
+
+
+def largest_moved_sum(weights: Array) -> int:
+    """Largest magnitude of the sums without bias, for pixels from 0 to 255 with `OFFSET`."""
+    w = weights.astype(np.int64).reshape(len(weights), -1)
+    low, high = (np.minimum(w, 0).sum(axis=1) * 255, np.maximum(w, 0).sum(axis=1) * 255)
+    added = offsets(weights)
+    return int(max((high[:, None] + added).max(), -(low[:, None] + added).min()))
 
 
 def transformed(weights: Array) -> Array:
@@ -57,21 +72,15 @@ def pack_weights(weights: Array) -> Array:
     return ((pairs[..., 0] & 0xFFFF) | pairs[..., 1] << 16).astype(np.int32)
 
 
-def starts(weights: Array, bias: Array) -> Array:
-    """What the sums begin with: int32 (filters / 4, positions, 4)."""
-    is_low = np.arange(weights.shape[3]) % 4 < 2
-    is_last = np.arange(POSITIONS) >= 4
-    moved = winograd.F4.input @ (128 + OFFSET * np.outer(is_last, is_low))
-    begin = -np.einsum("ojyc,jc->oj", transformed(weights), moved)
-    begin[:, _EVERYWHERE] += winograd.F4.scale * bias.astype(np.int64)
-    blocked = np.pad(begin, ((0, -len(begin) % 4), (0, 0))).reshape(-1, 4, POSITIONS)
-    return wrap_int32(blocked.transpose(0, 2, 1)).astype(np.int32)
-
-
 def channel_table(p: Conv2DParams) -> CArray:
-    """Multipliers and right shifts, less 1: (channels, 2) int32."""
-    table = np.stack([p.multiplier, -p.shift.astype(np.int64) - 1], axis=1).astype(np.int32)
-    return blocks.padded(CArray(table, "output channel; multiplier, right shift less 1"))
+    """The table of channels that ``conv2d_winograd_rows.h`` describes."""
+    moved = p.weights.astype(np.int64).reshape(len(p.weights), -1).sum(axis=1) * 128
+    bias = 2 * ((p.bias.astype(np.int64) - moved)[:, None] - offsets(p.weights))
+    columns = [bias[:, :1], p.multiplier[:, None], -p.shift.astype(np.int64)[:, None] - 1]
+    table = wrap_int32(np.concatenate([*columns, bias[:, 2:]], axis=1)).astype(np.int32)
+    return blocks.padded(
+        CArray(table, "output channel; bias, multiplier, right shift less 1, last two biases")
+    )
 
 
 class Conv2DWinogradRows(FastKernel[Conv2DParams]):
@@ -81,16 +90,15 @@ class Conv2DWinogradRows(FastKernel[Conv2DParams]):
 
     def layer(self, node: Node, graph: Graph, params: Conv2DParams) -> CLayer | None:
         p = params
-        largest = largest_sums(p.weights, p.bias)
         if (
             not winograd.applies(p)
-            or not rescales_fast(largest, p.shift)
-            or int(largest.max()) >= MAX_SUM
+            or not rescales_fast(largest_sums(p.weights, p.bias), p.shift)
+            or largest_moved_sum(p.weights) > MAX_SUM
         ):
             return None
         filters, rows, _, channels = p.weights.shape
         depth = -(-channels // 4) * 4
-        weights, begin = pack_weights(p.weights), starts(p.weights, p.bias)
+        weights = pack_weights(p.weights)
         filling = weights.nbytes - 2 * POSITIONS * filters * rows * channels
         # Sums of four filters with two tiles; before them, the pixels of a row of a tile.
         return CLayer(
@@ -98,11 +106,6 @@ class Conv2DWinogradRows(FastKernel[Conv2DParams]):
             fields={
                 "weights": CArray(
                     weights, "four filters, position, row and pair of channels, filter", filling
-                ),
-                "starts": CArray(
-                    begin,
-                    "four filters, position, filter",
-                    begin.nbytes - 4 * POSITIONS * filters,
                 ),
                 "channels": channel_table(p),
             },

@@ -8,8 +8,7 @@
  * Words of two channels are plain integers, 65536 * high + low, in between. Their halves can be
  * told apart again if low is never negative. The pixels are moved to 0..255 for that, and
  * EDGECNN_WINOGRAD_ROWS_OFFSET is added to the low channels of the last two. These have the factor
- * 1 in every position, so that it is added to each of them. What the sums begin with makes up for
- * all of that. */
+ * 1 in every position, so that it is added to each of them. The biases make up for all of that. */
 #ifndef EDGECNN_CONV2D_WINOGRAD_ROWS_H
 #define EDGECNN_CONV2D_WINOGRAD_ROWS_H
 
@@ -18,18 +17,18 @@
 typedef edgecnn_winograd_shape edgecnn_conv2d_winograd_rows_shape;
 typedef struct {
     const int32_t *weights;  /* [filters / 4][6][3 rows][pairs of channels][4], pairs of int16 */
-    const int32_t *starts;   /* [filters / 4][6][4]: what the sums begin with, bias and all */
-    const int32_t *channels; /* [filters, filled up to fours][2]: multiplier, right shift less 1 */
+    const int32_t *channels; /* [filters, filled up to fours][5] */
 } edgecnn_conv2d_winograd_rows_params;
 
 enum {
     EDGECNN_WINOGRAD_ROWS_OFFSET = 2048,
     EDGECNN_WINOGRAD_ROWS_SIDE = 6, /* pixels, and positions, of a tile */
     EDGECNN_WINOGRAD_ROWS_OUTPUTS = 4,
-    EDGECNN_WINOGRAD_ROWS_BLOCK = 12, /* pairs in a step of the loop over them, or half of it */
-    /* of a line of the table of channels */
-    EDGECNN_WINOGRAD_ROWS_MULTIPLIER = 0,
-    EDGECNN_WINOGRAD_ROWS_SHIFT,
+    EDGECNN_WINOGRAD_ROWS_STEP = 12, /* pairs in a step of the loop over many */
+    /* of a line of the table of channels: twice the bias of outputs 0 and 1, multiplier, right
+     * shift less one, and twice the biases of outputs 2 and 3 */
+    EDGECNN_WINOGRAD_ROWS_BIAS_2 = 3,
+    EDGECNN_WINOGRAD_ROWS_BIAS_3,
     EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS
 };
 
@@ -52,22 +51,29 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_forward(const uint32_t x[6], int3
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_words(const int8_t *from, int32_t depth,
                                                      int32_t bytes, int8_t *to) {
     const int8_t *const end = from + depth;
+    uint32_t middle = 0x00800080u, last = middle + EDGECNN_WINOGRAD_ROWS_OFFSET;
+    EDGECNN_SETTLE_2(middle, last);
 #pragma GCC unroll 1
     for (; from != end; from += 4) {
         uint32_t x[6];
+        EDGECNN_OPAQUE(from);
 #pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            x[i] = edgecnn_winograd_even(edgecnn_winograd_load(from + i * depth));
+            x[i] = edgecnn_winograd_load(from + i * depth);
         }
-        x[4] += EDGECNN_WINOGRAD_ROWS_OFFSET;
-        x[5] += EDGECNN_WINOGRAD_ROWS_OFFSET;
+#pragma GCC unroll 6
+        for (int32_t i = 0; i < 6; ++i) {
+            x[i] = edgecnn_sxtab16(i < 4 ? middle : last, x[i]);
+        }
         edgecnn_winograd_rows_forward(x, bytes, to);
 #pragma GCC unroll 6
         for (int32_t i = 0; i < 6; ++i) {
-            x[i] = edgecnn_winograd_odd(edgecnn_winograd_load(from + i * depth));
+            x[i] = edgecnn_winograd_load(from + i * depth);
         }
-        x[4] += EDGECNN_WINOGRAD_ROWS_OFFSET;
-        x[5] += EDGECNN_WINOGRAD_ROWS_OFFSET;
+#pragma GCC unroll 6
+        for (int32_t i = 0; i < 6; ++i) {
+            x[i] = edgecnn_sxtab16_ror8(i < 4 ? middle : last, x[i]);
+        }
         edgecnn_winograd_rows_forward(x, bytes, to + EDGECNN_TILE_STEP);
         to += 2 * EDGECNN_TILE_STEP;
     }
@@ -113,24 +119,46 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_tile(const edgecnn_winograd_shape
 
 /* --- products --------------------------------------------------------------------------------- */
 
-/* Sums of all positions, [6][4 filters][2 tiles], in steps of so many pairs; bytes: of a position
- * of v. */
-EDGECNN_SPECIALIZED void edgecnn_winograd_rows_sums(const int8_t *u, const int8_t *v,
-                                                    const int8_t *starts, int32_t bytes,
-                                                    int32_t step, int8_t *sums) {
+/* Sums of all positions, [6][4 filters][2 tiles], over pairs of all rows and channels. */
+EDGECNN_SPECIALIZED void edgecnn_winograd_rows_unrolled(const int8_t *u, const int8_t *v,
+                                                        int32_t pairs, int8_t *sums) {
     const int8_t *const end = sums + EDGECNN_WINOGRAD_ROWS_SIDE * 4 * EDGECNN_SUMS;
 #pragma GCC unroll 1
     for (; sums != end; sums += 4 * EDGECNN_SUMS) {
-        const int8_t *const volatile behind = v + bytes; /* in memory: no register is left */
         int32_t s[EDGECNN_SUMS];
-#pragma GCC unroll 4
-        for (int32_t i = 0; i < EDGECNN_FILTERS; ++i) {
-            s[2 * i] = s[2 * i + 1] = (int32_t)edgecnn_winograd_load(starts + 4 * i);
+        edgecnn_winograd_first_pair(&u, &v, s);
+#pragma GCC unroll 24
+        for (int32_t i = 1; i < pairs; ++i) {
+            edgecnn_winograd_pair(&u, &v, s);
         }
-        starts += 4 * EDGECNN_FILTERS;
+        edgecnn_winograd_store_sums(s, sums);
+    }
+}
+
+/* Functions of their own, since sums, pointers and loaded words take all of the registers. */
+EDGECNN_FUNCTION void edgecnn_winograd_rows_products_6(const int8_t *u, const int8_t *v,
+                                                       int8_t *sums) {
+    edgecnn_winograd_rows_unrolled(u, v, 6, sums);
+}
+EDGECNN_FUNCTION void edgecnn_winograd_rows_products_12(const int8_t *u, const int8_t *v,
+                                                        int8_t *sums) {
+    edgecnn_winograd_rows_unrolled(u, v, 12, sums);
+}
+EDGECNN_FUNCTION void edgecnn_winograd_rows_products_24(const int8_t *u, const int8_t *v,
+                                                        int8_t *sums) {
+    edgecnn_winograd_rows_unrolled(u, v, 24, sums);
+}
+
+/* The same of any number of steps; bytes: of a position of v. */
+EDGECNN_FUNCTION void edgecnn_winograd_rows_products_n(const int8_t *u, const int8_t *v,
+                                                       int32_t bytes, int8_t *sums) {
+    const int8_t *const end = sums + EDGECNN_WINOGRAD_ROWS_SIDE * 4 * EDGECNN_SUMS;
+    for (; sums != end; sums += 4 * EDGECNN_SUMS) {
+        const int8_t *const volatile behind = v + bytes; /* in memory: no register is left */
+        int32_t s[EDGECNN_SUMS] = {0, 0, 0, 0, 0, 0, 0, 0};
         do {
 #pragma GCC unroll 12
-            for (int32_t i = 0; i < step; ++i) {
+            for (int32_t i = 0; i < EDGECNN_WINOGRAD_ROWS_STEP; ++i) {
                 edgecnn_winograd_pair(&u, &v, s);
             }
         } while (v != behind);
@@ -138,30 +166,35 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_sums(const int8_t *u, const int8_
     }
 }
 
-/* Functions of their own, since sums, pointers and loaded words take all of the registers. */
-EDGECNN_FUNCTION void edgecnn_winograd_rows_sums_6(const int8_t *u, const int8_t *v,
-                                                   const int8_t *starts, int32_t bytes,
-                                                   int8_t *sums) {
-    edgecnn_winograd_rows_sums(u, v, starts, bytes, 6, sums);
-}
-EDGECNN_FUNCTION void edgecnn_winograd_rows_sums_12(const int8_t *u, const int8_t *v,
-                                                    const int8_t *starts, int32_t bytes,
-                                                    int8_t *sums) {
-    edgecnn_winograd_rows_sums(u, v, starts, bytes, 12, sums);
+EDGECNN_SPECIALIZED void edgecnn_winograd_rows_products(const int8_t *u, const int8_t *v,
+                                                        int32_t pairs, int8_t *sums) {
+    if (pairs == 6) {
+        edgecnn_winograd_rows_products_6(u, v, sums);
+    } else if (pairs == 12) {
+        edgecnn_winograd_rows_products_12(u, v, sums);
+    } else if (pairs == 24) {
+        edgecnn_winograd_rows_products_24(u, v, sums);
+    } else if (pairs % EDGECNN_WINOGRAD_ROWS_STEP == 0) {
+        edgecnn_winograd_rows_products_n(u, v, pairs * EDGECNN_TILE_STEP, sums);
+    } else {
+        edgecnn_winograd_products(u, v, EDGECNN_WINOGRAD_ROWS_SIDE, pairs, sums);
+    }
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
 
 /* The outputs of one filter and tile, as many as are in the image.
  *
- * They come with 24 in front. Products with the inverse of 3 modulo 2^32 divide by 3 what is
- * divisible by it, whatever it was before it wrapped around. */
+ * They come with 24 in front. The high word of their product with 2^32 / 12 less 1 / 3, rounded, is
+ * twice the sum without it, since they are below 2^31; and the bias is added as it is formed. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_finish(const edgecnn_winograd_shape *s,
                                                       const int8_t *sums, const int32_t *channel,
                                                       int32_t columns, int8_t *output) {
-    const uint32_t inverse = 2863311531u;
-    const int32_t multiplier = channel[EDGECNN_WINOGRAD_ROWS_MULTIPLIER];
-    const int32_t shift = channel[EDGECNN_WINOGRAD_ROWS_SHIFT];
+    const int32_t twelfth = 357913941;
+    const int32_t multiplier = channel[EDGECNN_MULTIPLIER], shift = channel[EDGECNN_SHIFT];
+    const int32_t bias[4] = {channel[EDGECNN_BIAS], channel[EDGECNN_BIAS],
+                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_2],
+                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_3]};
     uint32_t m[6];
 #pragma GCC unroll 6
     for (int32_t i = 0; i < 6; ++i) {
@@ -174,12 +207,19 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_finish(const edgecnn_winograd_sha
 #pragma GCC unroll 4
     for (int32_t i = 0; i < 4; ++i) {
         if (i < columns) {
-            const int32_t doubled = (int32_t)(y[i] * inverse) >> 2;
+            const int32_t doubled = edgecnn_smmlar((int32_t)y[i], twelfth, bias[i]);
             output[i * s->output_channels] = edgecnn_requantize_doubled(
                 doubled, multiplier, shift, s->output_zero_point, s->activation_min,
                 s->activation_max);
         }
     }
+}
+
+/* Outputs of a tile that begins at one of its row. */
+EDGECNN_SPECIALIZED int32_t edgecnn_winograd_rows_columns(const edgecnn_winograd_shape *s,
+                                                          int32_t x) {
+    const int32_t size = EDGECNN_WINOGRAD_ROWS_OUTPUTS;
+    return s->output_width % size == 0 ? size : edgecnn_clamp(s->output_width - x, 0, size);
 }
 
 /* n filters of two tiles; the second one may be missing. */
@@ -188,18 +228,22 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_outputs(const edgecnn_winograd_sh
                                                        int32_t tile, int32_t n, int8_t *output) {
     const int32_t size = EDGECNN_WINOGRAD_ROWS_OUTPUTS;
     const int32_t across = (s->output_width + size - 1) / size;
-    const int32_t count = across * s->output_height;
-    for (int32_t i = 0; i < 2 && tile < count; ++i, ++tile) {
-        const int32_t y = tile / across, x = tile % across * size;
-        const int32_t columns =
-            s->output_width % size == 0 ? size : edgecnn_clamp(s->output_width - x, 0, size);
-        int8_t *to = output + (y * s->output_width + x) * s->output_channels;
+    const int32_t has_second = tile + 1 < across * s->output_height;
+    const int32_t y = tile / across, x = tile % across * size;
+    const int32_t next_y = (tile + 1) / across, next_x = (tile + 1) % across * size;
+    const int32_t apart = ((next_y - y) * s->output_width + next_x - x) * s->output_channels;
+    output += (y * s->output_width + x) * s->output_channels;
 #pragma GCC unroll 1
-        for (int32_t j = 0; j < n; ++j) {
-            edgecnn_winograd_rows_finish(s, sums + 4 * (2 * j + i),
-                                         channels + j * EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS,
-                                         columns, to + j);
+    for (int32_t j = 0; j < n; ++j) {
+        edgecnn_winograd_rows_finish(s, sums, channels, edgecnn_winograd_rows_columns(s, x),
+                                     output);
+        if (has_second) {
+            edgecnn_winograd_rows_finish(s, sums + 4, channels,
+                                         edgecnn_winograd_rows_columns(s, next_x), output + apart);
         }
+        channels += EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS;
+        sums += 8;
+        ++output;
     }
 }
 
@@ -224,18 +268,13 @@ EDGECNN_SPECIALIZED void edgecnn_conv2d_winograd_rows(const edgecnn_winograd_sha
             edgecnn_winograd_rows_tile(s, input, top - s->pad_top, left - s->pad_left, sums,
                                        scratch + 4 * i);
         }
-        const int8_t *weights = (const int8_t *)p->weights, *starts = (const int8_t *)p->starts;
+        const int8_t *weights = (const int8_t *)p->weights;
         const int32_t *channels = p->channels;
         for (int32_t c = 0; c < s->output_channels; c += EDGECNN_FILTERS) {
             const int32_t n = edgecnn_clamp(s->output_channels - c, 0, EDGECNN_FILTERS);
-            if (pairs % EDGECNN_WINOGRAD_ROWS_BLOCK == 0) {
-                edgecnn_winograd_rows_sums_12(weights, scratch, starts, bytes, sums);
-            } else {
-                edgecnn_winograd_rows_sums_6(weights, scratch, starts, bytes, sums);
-            }
+            edgecnn_winograd_rows_products(weights, scratch, pairs, sums);
             edgecnn_winograd_rows_outputs(s, sums, channels, tile, n, output + c);
             weights += 4 * SIDE * pairs * EDGECNN_FILTERS;
-            starts += 4 * SIDE * EDGECNN_FILTERS;
             channels += EDGECNN_FILTERS * EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS;
         }
     }

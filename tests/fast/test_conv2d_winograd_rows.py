@@ -4,10 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgecnn.ir import Array
 from edgecnn.ops.conv2d import Conv2DAttributes
-from firmware_export.fast.conv2d_winograd_rows import MAX_SUM, OFFSET
+from firmware_export.fast.conv2d_winograd_rows import MAX_SUM, OFFSET, largest_moved_sum
 from firmware_export.winograd import F4
 from tests.fast.kernel_table import check_kernel, layer_of
 from tests.fast.winograd_cases import ends
@@ -56,31 +57,33 @@ def test_worst_rows(tmp_path: Path) -> None:
     check_kernel(KERNEL, [case], tmp_path, feeds={"worst/0": ends(images)[:, None]})
 
 
-def with_bias(magnitude: int) -> Case:
-    """A layer of full weights, with biases so large that outputs are near both ends of int8."""
-    case = conv(
-        "bias", (3, 5, 64), (4, 3, 3, 64), padding=(1, 1, 1, 1), per_channel=False, zero_point=0
-    )
+def saturated(channels: int, weight: int) -> Case:
+    """All weights the same."""
+    case = conv("saturated", (4, 6, channels), (3, 3, 3, channels), padding=(1, 1, 1, 1))
     x, weights, bias = case.inputs
-    assert isinstance(x, Value)
     assert isinstance(weights, Constant)
-    assert isinstance(bias, Constant)
-    full = np.where(np.arange(4)[:, None, None, None] < 2, -128, 127)
-    biases = np.array([magnitude, -magnitude, magnitude, -magnitude], np.int32)
-    inputs = [
-        x,
-        dataclasses.replace(weights, data=np.broadcast_to(full, weights.data.shape).astype("i1")),
-        dataclasses.replace(bias, data=biases),
-    ]
-    scale = 2.2 * weights.scale[0] * x.scale * MAX_SUM / 256
-    return dataclasses.replace(case, inputs=inputs, output=(scale, 0))
+    full = dataclasses.replace(weights, data=np.full_like(weights.data, weight))
+    return dataclasses.replace(case, inputs=[x, full, bias])
 
 
-def test_largest_sums(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight", [-128, 127])
+def test_largest_sums(weight: int, tmp_path: Path) -> None:
     """Up to the sums that are proved not to lose a bit; the next are left to other kernels."""
-    rest = MAX_SUM - 9 * 64 * 128 * 128
-    check_kernel(KERNEL, [with_bias(rest - 1)], tmp_path)
-    assert layer_of(KERNEL, with_bias(rest)) is None
+    case = saturated(81, weight)
+    weights = case.inputs[1]
+    assert isinstance(weights, Constant)
+    assert 0.97 * MAX_SUM < largest_moved_sum(weights.data) <= MAX_SUM
+    extremes = np.array([[[-128]], [[127]]], np.int8)
+    feeds = {"saturated/0": np.broadcast_to(extremes[..., None, None], (2, 1, 4, 6, 81)).copy()}
+    check_kernel(KERNEL, [case], tmp_path, feeds=feeds)
+    assert layer_of(KERNEL, saturated(84, weight)) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_twelfth(sign: int) -> None:
+    """The rounded high word is twice the sum for the largest of them."""
+    high = (24 * sign * MAX_SUM * ((1 << 32) // 12) + (1 << 31)) >> 32
+    assert high == 2 * sign * MAX_SUM
 
 
 def test_one_row_at_a_time(tmp_path: Path) -> None:
