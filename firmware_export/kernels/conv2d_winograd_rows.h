@@ -79,20 +79,33 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_words(const int8_t *from, int32_t
     }
 }
 
-/* Copy six pixels, with the zero point outside of the image, and whole words of channels. */
-EDGECNN_FUNCTION void edgecnn_winograd_rows_gather(const edgecnn_winograd_shape *s,
-                                                   const int8_t *input, int32_t y, int32_t left,
-                                                   int8_t *to) {
-    const int32_t side = EDGECNN_WINOGRAD_ROWS_SIDE, depth = (s->input_channels + 3) / 4 * 4;
+/* Copy six pixels, with the zero point outside of the image, and whole words of channels. What
+ * comes behind the channels of a pixel has weights of zero: it is the next one, where there is one.
+ */
+EDGECNN_SPECIALIZED void edgecnn_winograd_rows_gather(const edgecnn_winograd_shape *s,
+                                                      const int8_t *input, int32_t y, int32_t left,
+                                                      int8_t *to) {
+    const int32_t channels = s->input_channels, depth = (channels + 3) / 4 * 4;
     const int32_t is_inside = y >= 0 && y < s->input_height;
-    const int32_t begin = is_inside ? edgecnn_clamp(-left, 0, side) : side;
-    const int32_t end = edgecnn_clamp(s->input_width - left, begin, side);
-    to = edgecnn_winograd_fill(s->input_zero_point, begin * depth, to);
-    if (begin < end) {
-        const int8_t *from = input + (y * s->input_width + left + begin) * s->input_channels;
-        to = edgecnn_winograd_copy(from, end - begin, s->input_channels, depth, to);
+    const int32_t behind = s->input_height * s->input_width * channels;
+    int32_t at = (y * s->input_width + left) * channels;
+#pragma GCC unroll 1
+    for (int32_t x = left; x < left + EDGECNN_WINOGRAD_ROWS_SIDE; ++x) {
+        if (!is_inside || x < 0 || x >= s->input_width) {
+            edgecnn_winograd_fill(s->input_zero_point, depth, to);
+        } else if (channels == depth || at + depth <= behind) {
+#pragma GCC unroll 4
+            for (int32_t i = 0; i < depth; i += 4) {
+                edgecnn_store(to + i, edgecnn_load(input + at + i));
+            }
+        } else {
+            for (int32_t i = 0; i < channels; ++i) {
+                to[i] = input[at + i];
+            }
+        }
+        at += channels;
+        to += depth;
     }
-    edgecnn_winograd_fill(s->input_zero_point, (side - end) * depth, to);
 }
 
 /* Transform the tile at (top, left). scratch: of six pixels. */
@@ -105,12 +118,11 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_tile(const edgecnn_winograd_shape
                               left + EDGECNN_WINOGRAD_ROWS_SIDE <= s->input_width;
 #pragma GCC unroll 1
     for (int32_t y = top; y < top + 3; ++y) {
-        const int8_t *from = input + (y * s->input_width + left) * depth;
-        if (!is_direct || y < 0 || y >= s->input_height) {
-            const edgecnn_winograd_shape *shape = s;
-            EDGECNN_OPAQUE(shape); /* no copy of the function for each shape */
-            edgecnn_winograd_rows_gather(shape, input, y, left, scratch);
-            from = scratch;
+        const int8_t *from = scratch;
+        if (is_direct && y >= 0 && y < s->input_height) {
+            from = input + (y * s->input_width + left) * depth;
+        } else {
+            edgecnn_winograd_rows_gather(s, input, y, left, scratch);
         }
         edgecnn_winograd_rows_words(from, depth, 3 * row_bytes, to);
         to += row_bytes;
@@ -161,6 +173,8 @@ EDGECNN_FUNCTION void edgecnn_winograd_rows_products_n(const int8_t *u, const in
             for (int32_t i = 0; i < EDGECNN_WINOGRAD_ROWS_STEP; ++i) {
                 edgecnn_winograd_pair(&u, &v, s);
             }
+            EDGECNN_SETTLE_4(s[0], s[1], s[2], s[3]); /* else gcc spills one of them */
+            EDGECNN_SETTLE_4(s[4], s[5], s[6], s[7]);
         } while (v != behind);
         edgecnn_winograd_store_sums(s, sums);
     }
@@ -183,18 +197,14 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_products(const int8_t *u, const i
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-/* The outputs of one filter and tile, as many as are in the image.
+/* The outputs of one filter and tile, as many as are in the image. They come with 24 in front.
  *
- * They come with 24 in front. The high word of their product with 2^32 / 12 less 1 / 3, rounded, is
- * twice the sum without it, since they are below 2^31; and the bias is added as it is formed. */
+ * twelfth: of 2^32, less a third. The high word of its product with them, rounded, is twice the sum
+ * without the 24, since they are below 2^31; and the bias is added as it is formed. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_finish(const edgecnn_winograd_shape *s,
                                                       const int8_t *sums, const int32_t *channel,
-                                                      int32_t columns, int8_t *output) {
-    const int32_t twelfth = 357913941;
-    const int32_t multiplier = channel[EDGECNN_MULTIPLIER], shift = channel[EDGECNN_SHIFT];
-    const int32_t bias[4] = {channel[EDGECNN_BIAS], channel[EDGECNN_BIAS],
-                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_2],
-                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_3]};
+                                                      int32_t twelfth, int32_t columns,
+                                                      int8_t *output) {
     uint32_t m[6];
 #pragma GCC unroll 6
     for (int32_t i = 0; i < 6; ++i) {
@@ -202,8 +212,14 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_finish(const edgecnn_winograd_sha
     }
     const uint32_t sum = m[1] + m[2], difference = m[1] - m[2];
     const uint32_t sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-    const uint32_t y[4] = {m[0] + sum + sum2, difference + (difference2 << 1), sum + (sum2 << 2),
-                           difference + (difference2 << 3) + (m[5] << 1)};
+    uint32_t y[4] = {m[0] + sum + sum2, difference + (difference2 << 1), sum + (sum2 << 2),
+                     difference + (difference2 << 3) + (m[5] << 1)};
+    EDGECNN_SETTLE_4(y[0], y[1], y[2], y[3]);
+    EDGECNN_SETTLE_1(channel); /* read now, and for each tile, instead of kept beside all else */
+    const int32_t multiplier = channel[EDGECNN_MULTIPLIER], shift = channel[EDGECNN_SHIFT];
+    const int32_t bias[4] = {channel[EDGECNN_BIAS], channel[EDGECNN_BIAS],
+                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_2],
+                             channel[EDGECNN_WINOGRAD_ROWS_BIAS_3]};
 #pragma GCC unroll 4
     for (int32_t i = 0; i < 4; ++i) {
         if (i < columns) {
@@ -232,13 +248,15 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_outputs(const edgecnn_winograd_sh
     const int32_t y = tile / across, x = tile % across * size;
     const int32_t next_y = (tile + 1) / across, next_x = (tile + 1) % across * size;
     const int32_t apart = ((next_y - y) * s->output_width + next_x - x) * s->output_channels;
+    int32_t twelfth = 357913941;
+    EDGECNN_SETTLE_1(twelfth); /* in a register: else Clang builds it anew each time */
     output += (y * s->output_width + x) * s->output_channels;
 #pragma GCC unroll 1
     for (int32_t j = 0; j < n; ++j) {
-        edgecnn_winograd_rows_finish(s, sums, channels, edgecnn_winograd_rows_columns(s, x),
-                                     output);
+        edgecnn_winograd_rows_finish(s, sums, channels, twelfth,
+                                     edgecnn_winograd_rows_columns(s, x), output);
         if (has_second) {
-            edgecnn_winograd_rows_finish(s, sums + 4, channels,
+            edgecnn_winograd_rows_finish(s, sums + 4, channels, twelfth,
                                          edgecnn_winograd_rows_columns(s, next_x), output + apart);
         }
         channels += EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS;
