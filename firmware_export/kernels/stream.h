@@ -93,13 +93,19 @@ EDGECNN_SPECIALIZED uint32_t edgecnn_stream_needed(const edgecnn_stream *s, int8
     return needed;
 }
 
-/* Where the next rows of a line go; rows that no stage needs any more make place for them. */
+/* Where the next rows of a line go; rows that no stage needs any more make place for them. Only the
+ * first ones bring the padding above: until then others may use the memory of the line. */
 EDGECNN_FUNCTION int8_t *edgecnn_stream_room(const edgecnn_stream *s, int8_t *memory, uint32_t line,
                                              uint32_t rows) {
     const edgecnn_line *const l = &s->lines[line];
     uint16_t *const base = edgecnn_stream_base(s, memory) + line;
-    const uint32_t end = edgecnn_stream_end(s, memory)[line];
+    uint16_t *const end_of_line = edgecnn_stream_end(s, memory) + line;
     int8_t *const first = memory + l->offset;
+    if (*end_of_line == 0u) {
+        edgecnn_fill_rows(first, l->fill, l->above * l->row_bytes);
+        *end_of_line = l->above;
+    }
+    const uint32_t end = *end_of_line;
     if (end - *base + rows > l->capacity) {
         const uint32_t needed = edgecnn_stream_needed(s, memory, line);
         edgecnn_move_rows(first, first + (needed - *base) * l->row_bytes,
@@ -154,11 +160,6 @@ EDGECNN_FUNCTION void edgecnn_stream_begin(const edgecnn_stream *s, int8_t *memo
     uint16_t *const state = edgecnn_stream_base(s, memory);
     for (uint32_t i = 0; i < 2u * s->line_count + s->stage_count; ++i) {
         state[i] = 0u;
-    }
-    for (uint32_t i = 0; i < s->line_count; ++i) {
-        const edgecnn_line *const l = &s->lines[i];
-        edgecnn_fill_rows(memory + l->offset, l->fill, l->above * l->row_bytes);
-        edgecnn_stream_end(s, memory)[i] = l->above;
     }
 }
 

@@ -126,7 +126,7 @@ def _stream_overlaps(graph: Graph, stream: Stream) -> list[Overlap]:
     lines, outcome = stream.lines, stream.outcome
     names = [line.tensor if line.whole else rows_name(line.tensor) for line in lines]
     found = [
-        Overlap(names[k], names[i], outcome.used[i][k])
+        Overlap(names[k], names[i], outcome.used[i][k] or -stream.line_bytes(i))
         for i, read in enumerate(lines)
         for k in range(len(lines))
         if k != i and not read.whole and outcome.used[i][k] < stream.line_bytes(k)

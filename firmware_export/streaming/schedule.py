@@ -5,6 +5,7 @@ input comes, and then, again and again, the last stage that has the rows for its
 until there is none; then a row of padding goes below the first tensor that has come whole, and so
 on. A stage takes rows from lines and puts rows in one. A line holds a number of
 rows of a tensor; where there is no room for more, those that no stage needs any more make place.
+Until its first row comes, and the padding above with it, a line's memory is free for others.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ class Outcome:
 
     ``capacity`` has the rows that each line has to hold; ``moved_bytes`` go up in them to make
     place. ``lead`` has for each line by how many bytes, at most, those of it that have been used
-    outnumber those of the input that have been taken. When the first stage runs ``start`` bytes of
-    the input have been. ``used[i][k]`` is how many bytes of line k have been used when line i is
-    for the last time.
+    outnumber those of the input that have been taken, that row included which comes just then; it
+    is negative where the input is always ahead. When the first stage runs ``start`` bytes of the
+    input have been. ``used[i][k]`` is how many bytes of line k have been used when line i is for
+    the last time, 0 where it has not begun.
     """
 
     capacity: tuple[int, ...]
@@ -112,25 +114,21 @@ class _Run:
         self.schedule, self.capacity = schedule, capacity
         self.lines, self.stages = schedule.lines, schedule.stages
         self.base = [0] * len(self.lines)
-        self.end = [line.above for line in self.lines]
+        self.end = [0] * len(self.lines)
         self.done = [0] * len(self.stages)
-        self.most = list(self.end)
+        self.most = [0] * len(self.lines)
         self.moved_bytes = 0
         self.taken = 0
         self.start = 0
-        self.used = [line.above * line.row_bytes for line in self.lines]
-        # What is not used from the start may lie above the input's first byte.
-        self.lead = [
-            used or -line.rows * line.row_bytes
-            for used, line in zip(self.used, self.lines, strict=True)
-        ]
+        self.used = [0] * len(self.lines)
+        self.lead = [-self.lines[0].height * self.lines[0].row_bytes] * len(self.lines)
         self.used_until = [list(self.used) for _ in self.lines]
 
     def feed(self) -> None:
         """All rows of the input."""
         for row in range(self.lines[0].height):
-            self._append(0, 1)
             self.taken = (row + 1) * self.lines[0].row_bytes
+            self._append(0, 1)
             self._drain()
             while self._pad():
                 self._drain()
@@ -166,7 +164,8 @@ class _Run:
         )
 
     def _append(self, number: int, rows: int) -> None:
-        line, end = self.lines[number], self.end[number]
+        line = self.lines[number]
+        end = self.end[number] = self.end[number] or line.above
         needed = self._needed_from(number)
         if self.capacity is None or end - self.base[number] + rows > self.capacity[number]:
             self.moved_bytes += (end - needed) * line.row_bytes
