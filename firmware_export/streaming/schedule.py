@@ -66,10 +66,10 @@ class Outcome:
 
     ``capacity`` has the rows that each line has to hold; ``moved_bytes`` go up in them to make
     place. ``lead`` has for each line by how many bytes, at most, those of it that have been used
-    outnumber those of the input that have been taken, that row included which comes just then; it
-    is negative where the input is always ahead. When the first stage runs ``start`` bytes of the
-    input have been. ``used[i][k]`` is how many bytes of line k have been used when line i is for
-    the last time, 0 where it has not begun.
+    outnumber those of the input that have been taken, the row included that is just being taken,
+    as long as not all have been; it is negative where the input is always ahead. When the first
+    stage runs ``start`` bytes of the input have been. ``used[i][k]`` is how many bytes of line k
+    have been used when line i is for the last time, 0 where it has not begun.
     """
 
     capacity: tuple[int, ...]
@@ -119,6 +119,7 @@ class _Run:
         self.most = [0] * len(self.lines)
         self.moved_bytes = 0
         self.taken = 0
+        self.is_input_needed = True
         self.start = 0
         self.used = [0] * len(self.lines)
         self.lead = [-self.lines[0].height * self.lines[0].row_bytes] * len(self.lines)
@@ -129,6 +130,7 @@ class _Run:
         for row in range(self.lines[0].height):
             self.taken = (row + 1) * self.lines[0].row_bytes
             self._append(0, 1)
+            self.is_input_needed = row + 1 < self.lines[0].height
             self._drain()
             while self._pad():
                 self._drain()
@@ -174,7 +176,8 @@ class _Run:
         held = self.end[number] - self.base[number]
         self.most[number] = max(self.most[number], held)
         self.used[number] = max(self.used[number], held * line.row_bytes)
-        self.lead[number] = max(self.lead[number], self.used[number] - self.taken)
+        if self.is_input_needed:
+            self.lead[number] = max(self.lead[number], self.used[number] - self.taken)
         self.used_until[number] = list(self.used)
 
     def _needed_from(self, number: int) -> int:
