@@ -119,11 +119,12 @@ def make(graph: Graph, bands: Sequence[BandLayer], *, is_fed: bool = False) -> S
     """The stream of as many first nodes as there are ``bands`` of, each of a divisor of its rows.
 
     Once all readers of a tensor are in the stream it is never there whole. None where the padding
-    of a tensor would have to hold two values at once.
+    of a tensor would have to hold two values at once, and where the input comes from outside but
+    nodes after the stream read it too.
     """
     builder = _Builder(graph, bands)
     lines = builder.lines()
-    if lines is None:
+    if lines is None or (is_fed and builder.is_read_later(graph.inputs[0])):
         return None
     outcome = Schedule(lines, builder.stages).run()
     layers = {step: band.layer for step, band in enumerate(bands)}
@@ -217,21 +218,29 @@ class _Builder:
 
     def _line(self, name: str, number: int) -> Line | None:
         tensor, above = self.graph.tensors[name], self._above(name)
-        height = tensor.shape[1]
-        ends = [
-            r.first + (stage.bands - 1) * r.step + r.size
-            for stage in self.stages
-            for r in stage.readers
-            if r.line == number
-        ]
-        below = max(0, max(ends, default=0) - above - height)
-        padded = [w.fill for w in self._readers(name) if w.size > 1 or w.above]
-        fills = set(padded) if above or below else {0}
+        last = above + tensor.shape[1]
+        readers = list(self._spans(name))
+        below = max([0, *(end - last for _, _, end in readers)])
+        fills = {fill for fill, first, end in readers if first < above or end > last} or {0}
         fill = fills.pop()
         if fills or fill is None:
             return None
-        later = self.graph.nodes[len(self.bands) :]
-        whole = number > 0 and (
-            name in self.graph.outputs or any(name in node.inputs for node in later)
-        )
+        whole = number > 0 and (name in self.graph.outputs or self.is_read_later(name))
+        height = tensor.shape[1]
         return Line(name, tensor.nbytes // height, height, above, below, fill, whole)
+
+    def _spans(self, name: str) -> Iterator[tuple[int | None, int, int]]:
+        """For each reader of a line what its padding holds, its first row, and that after its last.
+
+        None where there must not be any.
+        """
+        for stage, inputs in zip(self.stages, self.inputs, strict=True):
+            for (step, read), position in inputs.items():
+                if read == name:
+                    r = stage.readers[position]
+                    end = r.first + (stage.bands - 1) * r.step + r.size
+                    yield self.windows[step].fill, r.first, end
+
+    def is_read_later(self, name: str) -> bool:
+        """Whether nodes after the stream read a tensor."""
+        return any(name in node.inputs for node in self.graph.nodes[len(self.bands) :])
