@@ -64,7 +64,7 @@ def problem(
     ]
     if stream is not None:
         found += _stream_buffers(graph, stream)
-        allowed += _stream_overlaps(graph, stream)
+        allowed += _stream_overlaps(graph, stream, spans)
     return Problem(tuple(sorted(found, key=lambda b: (b.first, b.last, b.name))), tuple(allowed))
 
 
@@ -121,7 +121,7 @@ def _stream_buffers(graph: Graph, stream: Stream) -> list[Buffer]:
     return found
 
 
-def _stream_overlaps(graph: Graph, stream: Stream) -> list[Overlap]:
+def _stream_overlaps(graph: Graph, stream: Stream, spans: _Spans) -> list[Overlap]:
     """What may lie over rows of the input that have been taken by then, and over finished lines."""
     lines, outcome = stream.lines, stream.outcome
     names = [line.tensor if line.whole else rows_name(line.tensor) for line in lines]
@@ -131,9 +131,9 @@ def _stream_overlaps(graph: Graph, stream: Stream) -> list[Overlap]:
         for k in range(len(lines))
         if k != i and not read.whole and outcome.used[i][k] < stream.line_bytes(k)
     ]
-    if stream.is_fed:
-        return found
     (read,) = graph.inputs
+    if stream.is_fed or spans.last[read] >= stream.count:  # read again afterwards
+        return found
     found += [Overlap(name, read, lead) for name, lead in zip(names, outcome.lead, strict=True)]
     if stream.scratch_bytes:
         apart = stream.scratch_bytes - stream.outcome.start
