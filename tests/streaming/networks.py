@@ -1,4 +1,4 @@
-"""Networks whose first layers run in bands of rows, with bands chosen by hand instead of by cost."""
+"""Networks whose first layers run in bands of rows, with bands of sizes that tests choose."""
 
 from __future__ import annotations
 

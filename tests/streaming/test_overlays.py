@@ -62,7 +62,7 @@ def test_more_planned_streams(start: int) -> None:
     assert sum(check_plan(seed) for seed in range(start, start + 500)) > 100
 
 
-# --- two buffers as near as they may be, all others far away ---------------------------------------
+# --- two buffers as near as they may be, all others far away ----------------------------------
 
 
 def spread(graph: Graph, stream: Stream, overlap: Overlap, distance: int) -> Plan:
