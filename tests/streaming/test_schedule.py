@@ -198,8 +198,8 @@ def test_rows_that_never_come() -> None:
 class Twin:
     """The same rules on sets of rows that are there, and on what each stage has yet to read.
 
-    A line holds all rows from the first one that is still to be read; moments are kept in a list
-    and looked at afterwards.
+    A line holds all rows from the first one that is still to be read. Run once for the rows of
+    each line, and `replayed` with them for the bytes.
     """
 
     def __init__(self, lines: Sequence[Line], stages: Sequence[Stage]) -> None:
@@ -213,9 +213,7 @@ class Twin:
             ]
             for stage in stages
         ]  # fmt: skip
-        #: Rows held by each line after each event, its line, lines read, and rows of the input.
-        self.held: list[list[int]] = [[] for _ in lines]
-        self.events: list[tuple[int, set[int], int, list[int]]] = []
+        self.most = [0] * len(lines)
         self.taken = 0
         self.start = 0
 
@@ -230,15 +228,14 @@ class Twin:
         return min([*firsts, len(self.came[line])])
 
     def put(self, line: int, count: int, reads: set[int]) -> None:
+        """Rows come, while a stage reads some lines."""
         have = self.came[line]
         if not have:
             have += range(self.lines[line].above)
         first = 0 if self.lines[line].whole else self.unread(line)
-        self.held[line] = [row for row in have if row >= first]
-        new = range(len(have), len(have) + count)
-        have += new
-        self.held[line] += new
-        self.events.append((line, reads, self.taken, [len(held) for held in self.held]))
+        held = sum(row >= first for row in have) + count
+        have += range(len(have), len(have) + count)
+        self.most[line] = max(self.most[line], held)
 
     def step(self) -> bool:
         """Run the last stage that can."""
@@ -266,9 +263,9 @@ class Twin:
             self.put(0, 1, set())
             while self.step() or self.pad():
                 pass
-        most = [max(held[k] for *_, held in self.events) for k in range(len(self.lines))]
         capacity = [
-            line.rows if line.whole else rows for line, rows in zip(self.lines, most, strict=True)
+            line.rows if line.whole else rows
+            for line, rows in zip(self.lines, self.most, strict=True)
         ]
         return self.replayed(capacity)
 
