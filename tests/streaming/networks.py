@@ -18,9 +18,10 @@ from edgecnn.ops.max_pool2d import MaxPool2DAttributes
 from edgecnn.parity import Artifact, Session, random_feeds
 from edgecnn.simulator import run_int
 from firmware_export.c_writer import CNetwork, to_c
-from firmware_export.chooser.trials import PORTABLE, group_of_one
+from firmware_export.chooser.trials import group_of_one
 from firmware_export.device.cores import CORES, Core
 from firmware_export.exporters import CLayer, Distance
+from firmware_export.memory.plan import ALIGNMENT
 from firmware_export.streaming.bands import band
 from firmware_export.streaming.stream import BandLayer, Stream, make, windows
 from tests.ops.case_table import ACTIVATIONS, PROVENANCE, Rng, draw
@@ -34,28 +35,30 @@ def divisor(height: int, most: int) -> int:
     return max(rows for rows in range(1, most + 1) if height % rows == 0)
 
 
-def in_place(layer: CLayer, node: Node) -> CLayer:
-    """The layer, said to be able to write over each of its inputs."""
-    places = range(len(node.inputs))
-    return replace(layer, overlaps={place: Distance(0) for place in places})
+def _call(graph: Graph, node: Node, core: Core | None, joined: bool) -> CLayer:
+    """The only layer of a graph: by the last of a core's fast kernels, if there are any."""
+    images = [graph.tensors[name] for name in (*graph.inputs, *graph.outputs)]
+    are_aligned = all(t.nbytes // t.shape[1] % ALIGNMENT == 0 for t in images)
+    writes_over = joined and operator(node.op).is_elementwise
+    fast = core is not None and (are_aligned or not core.needs_alignment) and not writes_over
+    layers = group_of_one(graph, core or M4, with_fast=fast).layers
+    layer = layers[list(layers)[-1]][0]
+    overlaps = {place: Distance(0) for place in range(len(node.inputs))}
+    return replace(layer, overlaps=overlaps if writes_over else {})
 
 
 def band_layers(
     graph: Graph, count: int, rows: int, *, core: Core | None = None, joined: bool = False
 ) -> list[BandLayer]:
-    """Calls for bands of up to ``rows`` rows of the first nodes.
+    """Calls for bands of up to ``rows`` rows of the first nodes, by fast kernels for a ``core``.
 
-    With a ``core`` by the last of the fast kernels for it. With ``joined`` elementwise layers
-    write over their inputs.
+    With ``joined`` elementwise layers may write over their inputs, else none may.
     """
     found = []
     for window, node in zip(windows(graph)[:count], graph.nodes, strict=False):
         size = divisor(graph.tensors[node.output].shape[1], rows)
-        group = group_of_one(band(graph, node, window, size), core or M4, with_fast=bool(core))
-        layer = group.layers[list(group.layers)[-1] if core else PORTABLE][0]
-        if joined and operator(node.op).is_elementwise:
-            layer = in_place(layer, node)
-        found.append(BandLayer(size, layer))
+        alone = band(graph, node, window, size)
+        found.append(BandLayer(size, _call(alone, node, core, joined)))
     return found
 
 
@@ -100,6 +103,30 @@ def check_tensors(graph: Graph, got: Mapping[str, Array], want: Mapping[str, Arr
     assert set(got) == set(graph.activations())
     for name in graph.activations():
         np.testing.assert_array_equal(got[name], want[name], err_msg=name)
+
+
+def residual_network(seed: int = 0) -> Graph:
+    """Convolutions, a residual, a pool and a tail; all rows are of whole words."""
+    net = ImageNetwork(seed)
+    net.tensors = {"in0": replace(net.tensors["in0"], shape=(1, 12, 8, 4))}
+
+    def conv(x: str, units: int, stride: int = 1) -> str:
+        tensor = net.tensors[x]
+        inputs = net.weights(tensor, (units, 3, 3, tensor.shape[3]), units)
+        attributes = Conv2DAttributes((stride, stride), (1, 1, 1, 1), activation="relu")
+        net.emit("conv2d", inputs, attributes, net._quant())
+        return net.nodes[-1].output
+
+    first = conv("in0", 8)
+    kernel = net.weights(net.tensors[first], (1, 3, 3, 8), 8)
+    same = DepthwiseConv2DAttributes(padding=(1, 1, 1, 1))
+    net.emit("depthwise_conv2d", kernel, same, net._quant())
+    net.emit("add", [net.nodes[-1].output, first], AddAttributes("relu"), net._quant())
+    net.emit("max_pool2d", [net.nodes[-1].output], MaxPool2DAttributes((2, 2), (2, 2)))
+    conv(net.nodes[-1].output, 8, 2)
+    net.mean()
+    net.softmax()
+    return net.graph()
 
 
 # --- random networks --------------------------------------------------------------------------
