@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,6 +92,7 @@ def tables(stream: Stream, plan: Plan, name: str) -> dict[str, Any]:
             for i, stage in enumerate(stream.stages)
         ],
         "state": plan.offsets[STREAM_STATE],
+        "mark": zlib.crc32(name.encode()),
         "position": plan.offsets.get(STREAM_POSITION),
         "rows": stream.lines[0].height,
         "row_bytes": stream.lines[0].row_bytes,
