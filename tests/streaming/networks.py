@@ -126,7 +126,7 @@ def residual_network(seed: int = 0) -> Graph:
     conv(net.nodes[-1].output, 8, 2)
     net.mean()
     net.softmax()
-    return net.graph()
+    return net.graph().replace(outputs=(net.nodes[-1].output,))
 
 
 # --- random networks --------------------------------------------------------------------------
