@@ -18,13 +18,18 @@ from edgecnn.cli_options import (
     Calibration,
     Calibrations,
     Compiler,
+    Cpu,
+    Feed,
+    FeedOption,
     InputShape,
     Json,
     KeepChannels,
     Model,
     Models,
     Optimize,
+    OptimizeOption,
     Quiet,
+    RamLimit,
     Ranges,
     RangesOption,
     SharedArena,
@@ -90,10 +95,10 @@ def export(
         list[str] | None, typer.Option(help="Name of the network in C and of its files.")
     ] = None,
     board: BoardOption = None,
-    cpu: Annotated[str | None, typer.Option(help="Core, where there is no board.")] = None,
-    optimize: Annotated[
-        Optimize, typer.Option(help="What to choose kernels for.")
-    ] = Optimize.balanced,
+    cpu: Cpu = None,
+    optimize: OptimizeOption = Optimize.balanced,
+    ram_limit: RamLimit = None,
+    feed: FeedOption = Feed.input,
     ranges: RangesOption = Ranges.mse,
     float_io: Annotated[
         bool,
@@ -145,6 +150,8 @@ def export(
             ("--board", board),
             ("--cpu", cpu),
             ("--optimize", optimize.value),
+            ("--ram-limit", ram_limit),
+            ("--feed", feed.value if feed is Feed.rows else ""),
             ("--ranges", ranges.value if floats else ""),
             ("--float-io", float_io),
             ("--keep-channels", keep_channels),
@@ -156,6 +163,8 @@ def export(
             "board": board,
             "cpu": cpu,
             "optimize": optimize.value,
+            "ram_limit": ram_limit,
+            "feed": feed.value,
             "float_io": float_io,
             "remove_channels": not keep_channels,
             "runners": runners,
@@ -304,19 +313,30 @@ def _refuse_with_folder(folder: str, options: list[str]) -> None:
 def analyze(
     model: Model,
     board: BoardOption = None,
+    cpu: Cpu = None,
+    optimize: OptimizeOption = Optimize.balanced,
+    ram_limit: RamLimit = None,
+    feed: FeedOption = Feed.input,
+    keep_channels: KeepChannels = False,
     input_shape: InputShape = None,
     weights: Weights = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Operators, MACs, parameters, RAM and flash, and the boards that a network fits."""
+    """Operators, MACs, parameters, RAM and flash, and the boards that a network fits.
+
+    The options are those of export, and so is the arena that comes out.
+    """
     from firmware_export.analysis import analyze as look
     from firmware_export.analysis import only_problems
+    from firmware_export.preparation import Goal
 
     console = Console(as_json=as_json, quiet=quiet)
     try:
         with console.working("reading the model"):
-            analysis = look(load(model, input_shape, weights), board)
+            graph = load(model, input_shape, weights)
+            goal = Goal(board, cpu, optimize.value, ram_limit, feed.value, not keep_channels)
+            analysis = look(graph, goal, console.step)
     except UnsupportedError as error:
         console.json(only_problems(error))
         raise

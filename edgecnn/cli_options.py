@@ -17,6 +17,13 @@ class Optimize(StrEnum):
     memory = "memory"
 
 
+class Feed(StrEnum):
+    """How the generated C takes its input."""
+
+    input = "input"
+    rows = "rows"
+
+
 class Ranges(StrEnum):
     """How activation ranges are chosen from calibration data."""
 
@@ -52,6 +59,15 @@ Weights = Annotated[
 RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are chosen.")]
 BoardOption = Annotated[
     str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
+]
+Cpu = Annotated[str | None, typer.Option(help="Core, where there is no board.")]
+OptimizeOption = Annotated[Optimize, typer.Option(help="What to choose kernels for.")]
+RamLimit = Annotated[
+    int | None,
+    typer.Option(help="Largest arena in bytes: layers run in bands of rows where need be."),
+]
+FeedOption = Annotated[
+    Feed, typer.Option(help="Whether the C takes the whole input, or row by row as it comes.")
 ]
 KeepChannels = Annotated[
     bool, typer.Option("--keep-channels", help="Keep channels that no output depends on.")

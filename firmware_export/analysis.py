@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from edgecnn.errors import UnsupportedError
 from edgecnn.ir import Graph
-from edgecnn.operators import operator
+from edgecnn.macs import total_macs
 from edgecnn.quantization.quantize import quantize_graph
 from edgecnn.support import require_supported
 from firmware_export import boards
-from firmware_export.c_writer import Provenance, in_best_order, to_c
+from firmware_export.c_writer import Provenance
 from firmware_export.fit import Fit, board_fits
+from firmware_export.preparation import Goal, prepare
 from firmware_export.scratch import generated
 
 _NAME = "network"
@@ -67,18 +68,6 @@ def only_problems(error: UnsupportedError) -> dict[str, Any]:
     }
 
 
-def total_macs(graph: Graph) -> int:
-    """Multiply-accumulates of one inference."""
-    return sum(
-        operator(node.op).macs(
-            node.attributes,
-            [graph.tensors[n].shape if n else () for n in node.inputs],
-            [graph.tensors[n].shape for n in node.outputs],
-        )
-        for node in graph.nodes
-    )
-
-
 def _as_int8(graph: Graph) -> Graph:
     """An int8 graph of the same sizes; a float one is calibrated on noise, which sizes ignore."""
     if graph.is_quantized:
@@ -90,21 +79,27 @@ def _as_int8(graph: Graph) -> Graph:
     return quantize_graph(graph, feeds, "minmax")
 
 
-def analyze(graph: Graph, board: str | None = None) -> Analysis:
-    """Measure a graph after the passes, float or int8.
+def analyze(
+    graph: Graph, goal: Goal | None = None, step: Callable[[str], None] = lambda text: None
+) -> Analysis:
+    """Measure a graph after the passes, float or int8, as it would be exported for a goal.
 
-    With ``board``, a name or a TOML file, only that board is looked at; else all known ones.
-    Raises `UnsupportedError` with every operator that cannot be exported.
+    With a board only that one is looked at; else all known ones, by the kernels of the goal's core.
+    A float graph is calibrated on noise: which of its channels turn out idle may differ from an
+    export's. ``step`` is told what begins. Raises `UnsupportedError` with every operator that
+    cannot be exported.
     """
-    chosen = None if board is None else [boards.load(board)]
+    goal = goal or Goal()
+    chosen = None if goal.board is None else [boards.load(goal.board)]
     require_supported(graph)
-    int8 = _as_int8(graph)
+    int8 = _as_int8(graph).replace(name=_NAME)
     require_supported(int8)
-    int8 = in_best_order(int8)
-    network = to_c(int8, _NAME, Provenance("", "", ""))
-    with generated(int8) as artifact:
+    prepared = prepare(int8, goal, step)
+    network = prepared.to_c(Provenance("", "", ""))
+    core = prepared.target.core.name
+    with generated(prepared.graph, chosen=prepared.chosen, stream=prepared.stream) as artifact:
         assert artifact.c_directory is not None
-        fits = board_fits(artifact.c_directory, artifact.name, network, chosen)
+        fits = board_fits(artifact.c_directory, artifact.name, network, chosen, core=core)
     constants = {n: t for n, t in graph.tensors.items() if t.data is not None}
     used = {name for node in graph.nodes for name in node.inputs}
     return Analysis(

@@ -13,22 +13,22 @@ import edgecnn
 from edgecnn.errors import FitError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
+from edgecnn.macs import total_macs
 from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
-from edgecnn.passes.remove_channels import ChannelReport, Removal
-from edgecnn.passes.remove_channels import remove_channels as without_idle_channels
+from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
-from firmware_export.analysis import total_macs
-from firmware_export.c_writer import CNetwork, Provenance, check_name, in_best_order, to_c
-from firmware_export.chooser import OPTIMIZE, Choice, choose_kernels
+from firmware_export.c_writer import CNetwork, Provenance, check_name
+from firmware_export.chooser import Choice
 from firmware_export.device.profile import Profile
 from firmware_export.device.profile import profile as measure
-from firmware_export.device.target import Target, choose
+from firmware_export.device.target import Target
 from firmware_export.fit import Fit, board_fits
 from firmware_export.memory.plan import Plan
+from firmware_export.preparation import Goal, prepare
 from firmware_export.runners import HOST_RUNNERS, select
-from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner, emulation_unavailable
+from firmware_export.runners.cortex_m import MAX_MACS, CortexMRunner
 from firmware_export.runners.host_c import HostCSession
 from firmware_export.staging import staging, write_files
 from firmware_export.tflite_writer import to_tflite
@@ -95,6 +95,8 @@ class ExportResult:
             result["profile"] = self.profile.to_json()
         if self.choice is not None:
             result["kernels"] = self.choice.to_json()
+            result["bands"] = self.choice.bands_to_json()
+            result["curve"] = [point.to_json() for point in self.choice.curve]
         return result
 
 
@@ -117,6 +119,8 @@ def export(
     board: str | None = None,
     cpu: str | None = None,
     optimize: str = "balanced",
+    ram_limit: int | None = None,
+    feed: str = "input",
     float_io: bool = False,
     remove_channels: bool = True,
     evidence: Evidence | None = None,
@@ -133,29 +137,33 @@ def export(
     else is left alone. ``name`` is the C name of the network (the graph's own by default);
     ``board`` is a name of ``edgecnn boards`` or a TOML file. With ``float_io`` the ``.tflite``
     takes and gives float32 and the C has functions for that beside the int8 ones; outputs that
-    are indices stay int32. Channels that no output depends on are removed, unless
+    are indices stay int32. With ``feed="rows"`` the C takes its input row by row; ``ram_limit`` is
+    the largest arena in bytes. Channels that no output depends on are removed, unless
     ``remove_channels`` is false, and layers are put in the order that takes the least memory.
     ``source_tflite`` is the int8 file that the graph was read from: the oracle then runs that, so
     that the proof spans both ends. Without one it runs the network with all of its channels, in
     the given order. ``step`` is told what begins.
 
     Raises `UserError` for a wrong option, `OutputError` where the folder cannot be written,
-    `ParityError` where a byte differs; then nothing is left behind. Whether the network fits the
-    board is in the result.
+    `ParityError` where a byte differs, `FitError` where the arena cannot be as small as the limit;
+    then nothing is left behind. Whether the network fits the board is in the result.
     """
-    given, target = _named(graph, name), _target(board, cpu, optimize)
-    removal = without_idle_channels(given) if remove_channels else Removal(given)
-    graph = in_best_order(removal.graph)
-    tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
-    sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
-    provenance = Provenance(edgecnn.__version__, command, sha256)
+    given = _named(graph, name)
+    goal = Goal(board, cpu, optimize, ram_limit, feed, remove_channels)
+    if goal.is_fed and float_io:
+        raise UserError("--float-io and --feed rows exclude each other: rows are int8")
     with staging(Path(directory)) as folder:
-        choice = _choice(graph, given, target, optimize, step)
+        prepared = prepare(given, goal, step)
+        graph, target, choice = prepared.graph, prepared.target, prepared.choice
+        tflite = to_tflite(graph, f"edgecnn {edgecnn.__version__}", float_io=float_io)
+        sha256 = graph.source_sha256 or hashlib.sha256(tflite).hexdigest()
+        provenance = Provenance(edgecnn.__version__, command, sha256)
         step("writing C and .tflite")
-        chosen = {} if choice is None else choice.selection.layers
-        network = to_c(graph, graph.name, provenance, float_io=float_io, chosen=chosen)
+        network = prepared.to_c(provenance, float_io=float_io)
         write_files(folder, {**network.files, f"{graph.name}.tflite": tflite})
-        artifact = Artifact(graph, tflite, graph.name, folder, float_io=float_io)
+        artifact = Artifact(
+            graph, tflite, graph.name, folder, float_io=float_io, is_fed=prepared.is_fed
+        )
         written = _Written(network, tflite, artifact, provenance, choice)
         fits = _fits(written, target)
         fit = None if target.board is None else fits[target.board.name]
@@ -181,12 +189,17 @@ def export(
             profile,
             None if target.board is None else target.board.name,
             choice,
-            removal.report,
+            prepared.removal.report,
         )
-        errors = removal.renamed_errors(_errors(given, proof))
+        errors = prepared.removal.renamed_errors(_errors(given, proof))
         step("drawing the report")
         write_files(folder, {"report.html": _report(written, result, fits, errors)})
-        options = {"optimize": optimize, "cpu": cpu, "board": board and Path(board).stem}
+        options = {
+            "optimize": optimize,
+            "ram_limit": ram_limit,
+            "cpu": cpu,
+            "board": board and Path(board).stem,
+        }
         write_files(folder, {manifest.FILE: _manifest(written, options)})
         files = tuple(sorted(p.name for p in folder.iterdir()))
     return replace(result, files=files)
@@ -198,22 +211,6 @@ def _named(graph: Graph, name: str) -> Graph:
         raise UserError("the network is float; quantize it with calibration data first")
     require_supported(graph)
     return graph.replace(name=check_name(name or graph.name))
-
-
-def _target(board: str | None, cpu: str | None, optimize: str) -> Target:
-    """What was asked for; `UserError` for an option that is none of its choices."""
-    if optimize not in OPTIMIZE:
-        raise UserError(f"--optimize is '{optimize}'; it can be {', '.join(OPTIMIZE)}")
-    if board is not None and cpu is not None:
-        raise UserError("--board and --cpu exclude each other: the board says which core it has")
-    return choose(cpu, board)
-
-
-def _choice(graph: Graph, given: Graph, target: Target, optimize: str, step: Step) -> Choice | None:
-    """The kernels for the target; None where no compiler or emulator is there to try them."""
-    if emulation_unavailable() is not None:
-        return None
-    return choose_kernels(graph, target, optimize, given=given, step=step)
 
 
 def _fits(written: _Written, target: Target) -> dict[str, Fit]:
@@ -328,5 +325,6 @@ def _manifest(written: _Written, options: Mapping[str, Any]) -> str:
     facts = manifest.describe(
         artifact.graph, artifact.name, written.network, written.provenance, folder
     )
-    facts |= {**options, "float_io": artifact.float_io}
+    feed = "rows" if artifact.is_fed else "input"
+    facts |= {**options, "float_io": artifact.float_io, "feed": feed}
     return json.dumps(facts, indent=2) + "\n"

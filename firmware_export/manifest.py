@@ -12,7 +12,7 @@ from edgecnn.errors import ModelFormatError
 from edgecnn.frontends import tflite
 from edgecnn.ir import Graph
 from edgecnn.loading import read_bytes
-from edgecnn.operators import operator
+from edgecnn.macs import macs_of
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import CNetwork, Provenance
 from firmware_export.tflite_file import takes_floats
@@ -77,13 +77,11 @@ def _tensor(graph: Graph, name: str) -> dict[str, Any]:
 
 def _layer(graph: Graph, index: int) -> dict[str, Any]:
     node = graph.nodes[index]
-    shapes = [graph.tensors[n].shape if n else () for n in node.inputs]
-    outputs = [graph.tensors[n].shape for n in node.outputs]
     return {
         "index": index,
         "op": node.op,
         "output": node.output,
-        "macs": operator(node.op).macs(node.attributes, shapes, outputs),
+        "macs": macs_of(graph, node),
     }
 
 
@@ -140,7 +138,8 @@ def open_export(directory: Path) -> Artifact:
     missing = [tensor for tensor in traced if tensor not in graph.tensors]
     if missing or not graph.is_quantized:
         raise ModelFormatError(f"{path} and {FILE} do not belong together")
-    return Artifact(graph, data, name, directory, traced, takes_floats(data))
+    is_fed = facts.get("feed") == "rows"
+    return Artifact(graph, data, name, directory, traced, takes_floats(data), is_fed)
 
 
 def _permutations(facts: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:

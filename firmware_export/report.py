@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.evaluate import Accuracy
-from edgecnn.ir import Graph, Node
+from edgecnn.ir import Graph
+from edgecnn.macs import macs_of
 from edgecnn.operators import Dialect, operator
 from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.passes.remove_channels import ChannelReport
@@ -144,12 +145,6 @@ class _Layer:
     inside: int | None
 
 
-def _macs(graph: Graph, node: Node) -> int:
-    inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
-    outputs = [graph.tensors[name].shape for name in node.outputs]
-    return operator(node.op).macs(node.attributes, inputs, outputs)
-
-
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
@@ -167,7 +162,7 @@ def _layers(data: ReportInput) -> list[_Layer]:
                 node.op,
                 printable(node.output),
                 _shape(tensor.shape),
-                _macs(data.graph, node),
+                macs_of(data.graph, node),
                 data.weights.get(index, WeightSizes()),
                 tensor.scale if tensor.quant else None,
                 tensor.zero_point if tensor.quant else None,

@@ -23,6 +23,7 @@ from edgecnn.console import number
 from edgecnn.errors import InvariantError
 from edgecnn.fixedpoint import INT32_MAX, INT32_MIN
 from edgecnn.ir import INT32, Array, Attributes, Graph, Node, QuantParams, Tensor, prune
+from edgecnn.macs import total_macs
 from edgecnn.operators import operator
 from edgecnn.ops.reshape import ReshapeAttributes
 from edgecnn.ops.split import SplitAttributes
@@ -135,7 +136,9 @@ def remove_channels(graph: Graph) -> Removal:
     smaller, names = _Rewrite(used, ranges, live, kept).run() if removed else (graph, {})
     verify.check(smaller)
     (before, _), (after, left) = _weights(graph), _weights(smaller)
-    report = ChannelReport(removed, before, after, before - left, _macs(graph), _macs(smaller))
+    report = ChannelReport(
+        removed, before, after, before - left, total_macs(graph), total_macs(smaller)
+    )
     return Removal(smaller, report, {old: new for old, new in names.items() if new != old})
 
 
@@ -299,12 +302,3 @@ def _weights(graph: Graph) -> tuple[int, int]:
             if data is not None:
                 found[name] = data != (weights_zero_point(graph, node) if position == 1 else 0)
     return sum(a.size for a in found.values()), sum(int(a.sum()) for a in found.values())
-
-
-def _macs(graph: Graph) -> int:
-    total = 0
-    for node in graph.nodes:
-        inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
-        outputs = [graph.tensors[name].shape for name in node.outputs]
-        total += operator(node.op).macs(node.attributes, inputs, outputs)
-    return total

@@ -68,6 +68,15 @@ class Choice:
             for tried, kernel in zip(self.trials, self.selection.kernels, strict=True)
         ]
 
+    def bands_to_json(self) -> list[dict[str, Any]]:
+        """The entry ``bands``: one object for each layer that is computed in bands of rows."""
+        if self.streamed is None:
+            return []
+        pairs = zip(self.streamed.rows, self.streamed.kernels, strict=True)
+        return [
+            {"layer": i, "rows": rows, "chosen": kernel} for i, (rows, kernel) in enumerate(pairs)
+        ]
+
 
 def plain_weight_bytes(graph: Graph) -> int:
     """Bytes of a graph's int8 and int32 constants, as the network has them."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from edgecnn.ir import Graph, Node, Shape
+from edgecnn.macs import macs_of
 from edgecnn.operators import operator
 from firmware_export.parts import alone, shape_of
 
@@ -23,7 +24,7 @@ def rows_of(graph: Graph, nodes: Sequence[Node]) -> tuple[Graph, float]:
     `TRIAL_MACS`, and those that are not a chain over one image, come whole, with the factor 1.
     """
     whole = alone(graph, nodes, {})
-    macs = sum(_macs(graph, node) for node in nodes)
+    macs = sum(macs_of(graph, node) for node in nodes)
     image = graph.tensors[nodes[0].inputs[0]].shape
     if macs <= TRIAL_MACS or len(image) != 4 or len(whole.inputs) != 1:
         return whole, 1.0
@@ -40,9 +41,3 @@ def rows_of(graph: Graph, nodes: Sequence[Node]) -> tuple[Graph, float]:
     if len(after) != 4 or min(after) < 1 or before[2:] != after[2:]:
         return whole, 1.0
     return alone(graph, nodes, shapes), before[1] / after[1]
-
-
-def _macs(graph: Graph, node: Node) -> int:
-    inputs = [graph.tensors[name].shape if name else () for name in node.inputs]
-    outputs = [graph.tensors[name].shape for name in node.outputs]
-    return operator(node.op).macs(node.attributes, inputs, outputs)

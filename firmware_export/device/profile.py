@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecnn.ir import Graph, Node
 from edgecnn.loading import read_bytes
-from edgecnn.operators import operator
+from edgecnn.macs import macs_of
 from edgecnn.parity import Artifact, random_feeds
 from firmware_export import manifest
 from firmware_export.boards import Board
@@ -171,7 +171,7 @@ def _by_node(network: EmulatedNetwork, counts: Sequence[Count]) -> tuple[LayerPr
             index,
             graph.nodes[index].output,
             " + ".join(node.op for node in members[index]),
-            sum(_macs(graph, node) for node in members[index]),
+            sum(macs_of(graph, node) for node in members[index]),
             count,
         )
         for index, count in sorted(total.items())
@@ -192,12 +192,6 @@ def _members(graph: Graph, marked: set[int], numbered: set[str]) -> dict[int, li
         if node.output in home:
             members[home[node.output]].insert(0, node)
     return members
-
-
-def _macs(graph: Graph, node: Node) -> int:
-    shapes = [graph.tensors[n].shape if n else () for n in node.inputs]
-    outputs = [graph.tensors[n].shape for n in node.outputs]
-    return operator(node.op).macs(node.attributes, shapes, outputs)
 
 
 def _time(board: Board, count: Count) -> Milliseconds:

@@ -10,9 +10,9 @@ import numpy as np
 
 from edgecnn.errors import UserError
 from edgecnn.ir import Array
+from edgecnn.macs import total_macs
 from edgecnn.operators import Dialect
 from edgecnn.parity import Artifact
-from firmware_export.analysis import total_macs
 from firmware_export.device.build import build, default_compiler, unavailable
 from firmware_export.device.cores import CORES, Core
 from firmware_export.device.machine import DeviceError

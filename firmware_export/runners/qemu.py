@@ -14,9 +14,9 @@ import numpy as np
 from edgecnn.errors import InvariantError
 from edgecnn.float_io import float_outputs
 from edgecnn.ir import Array, Tensor
+from edgecnn.macs import total_macs
 from edgecnn.operators import Dialect
 from edgecnn.parity import Artifact
-from firmware_export.analysis import total_macs
 from firmware_export.device import build, qemu
 from firmware_export.device.qemu import Image, Port, QemuMachine
 
