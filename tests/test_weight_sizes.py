@@ -68,6 +68,7 @@ PACKED = {
     "conv2d_winograd4": 2,
     "conv2d_winograd4_small": 2,
     "conv2d_winograd_rows": 2,
+    "conv2d_winograd_tile": 2,
     "depthwise_conv2d_planar": 1,
     "depthwise_conv2d_small": 1,
     "fully_connected_blocked": 1,

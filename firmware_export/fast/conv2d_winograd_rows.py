@@ -83,6 +83,16 @@ def channel_table(p: Conv2DParams) -> CArray:
     )
 
 
+def scratch_bytes(p: Conv2DParams, tiles: int) -> int:
+    """Bytes of the transformed inputs of so many tiles, and of the sums of four filters with them.
+
+    The place of the sums is before that of the pixels of a row of a tile.
+    """
+    _, rows, _, channels = p.weights.shape
+    depth = -(-channels // 4) * 4
+    return POSITIONS * (rows * depth * 2 * tiles + max(4 * 4 * tiles, depth))
+
+
 class Conv2DWinogradRows(FastKernel[Conv2DParams]):
     """3x3 convolutions without strides, dilation and groups."""
 
@@ -97,10 +107,8 @@ class Conv2DWinogradRows(FastKernel[Conv2DParams]):
         ):
             return None
         filters, rows, _, channels = p.weights.shape
-        depth = -(-channels // 4) * 4
         weights = pack_weights(p.weights)
         filling = weights.nbytes - 2 * POSITIONS * filters * rows * channels
-        # Sums of four filters with two tiles; before them, the pixels of a row of a tile.
         return CLayer(
             kernel="conv2d_winograd_rows",
             fields={
@@ -110,7 +118,7 @@ class Conv2DWinogradRows(FastKernel[Conv2DParams]):
                 "channels": channel_table(p),
             },
             shape={**window_fields(p), "output_channels": filters},
-            scratch_bytes=POSITIONS * rows * depth * 4 + POSITIONS * max(8 * 4, depth),
+            scratch_bytes=scratch_bytes(p, 2),
         )
 
 

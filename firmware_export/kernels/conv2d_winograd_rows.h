@@ -47,9 +47,10 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_forward(const uint32_t x[6], int3
     edgecnn_winograd_store(to + 5 * bytes, (x[5] - x[3]) - (odd << 2));
 }
 
-/* Transform six pixels of whole words; bytes: between positions. */
+/* Transform six pixels of whole words; bytes: between positions, and between pairs. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_words(const int8_t *from, int32_t depth,
-                                                     int32_t bytes, int8_t *to) {
+                                                     int32_t bytes, int32_t pair_bytes,
+                                                     int8_t *to) {
     const int8_t *const end = from + depth;
     uint32_t middle = 0x00800080u, last = middle + EDGECNN_WINOGRAD_ROWS_OFFSET;
     EDGECNN_SETTLE_2(middle, last);
@@ -74,8 +75,8 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_words(const int8_t *from, int32_t
         for (int32_t i = 0; i < 6; ++i) {
             x[i] = edgecnn_sxtab16_ror8(i < 4 ? middle : last, x[i]);
         }
-        edgecnn_winograd_rows_forward(x, bytes, to + EDGECNN_TILE_STEP);
-        to += 2 * EDGECNN_TILE_STEP;
+        edgecnn_winograd_rows_forward(x, bytes, to + pair_bytes);
+        to += 2 * pair_bytes;
     }
 }
 
@@ -108,12 +109,12 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_gather(const edgecnn_winograd_sha
     }
 }
 
-/* Transform the tile at (top, left). scratch: of six pixels. */
+/* Transform the tile at (top, left), one of so many. scratch: of six pixels. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_tile(const edgecnn_winograd_shape *s,
                                                     const int8_t *input, int32_t top, int32_t left,
-                                                    int8_t *scratch, int8_t *to) {
+                                                    int32_t tiles, int8_t *scratch, int8_t *to) {
     const int32_t depth = (s->input_channels + 3) / 4 * 4;
-    const int32_t row_bytes = depth / 2 * EDGECNN_TILE_STEP;
+    const int32_t row_bytes = depth / 2 * 4 * tiles;
     const int32_t is_direct = depth == s->input_channels && left >= 0 &&
                               left + EDGECNN_WINOGRAD_ROWS_SIDE <= s->input_width;
 #pragma GCC unroll 1
@@ -124,7 +125,7 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_tile(const edgecnn_winograd_shape
         } else {
             edgecnn_winograd_rows_gather(s, input, y, left, scratch);
         }
-        edgecnn_winograd_rows_words(from, depth, 3 * row_bytes, to);
+        edgecnn_winograd_rows_words(from, depth, 3 * row_bytes, 4 * tiles, to);
         to += row_bytes;
     }
 }
@@ -202,13 +203,13 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_products(const int8_t *u, const i
  * twelfth: of 2^32, less a third. The high word of its product with them, rounded, is twice the sum
  * without the 24, since they are below 2^31; and the bias is added as it is formed. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_finish(const edgecnn_winograd_shape *s,
-                                                      const int8_t *sums, const int32_t *channel,
-                                                      int32_t twelfth, int32_t columns,
-                                                      int8_t *output) {
+                                                      const int8_t *sums, int32_t tiles,
+                                                      const int32_t *channel, int32_t twelfth,
+                                                      int32_t columns, int8_t *output) {
     uint32_t m[6];
 #pragma GCC unroll 6
     for (int32_t i = 0; i < 6; ++i) {
-        m[i] = edgecnn_winograd_load(sums + i * 4 * EDGECNN_SUMS);
+        m[i] = edgecnn_winograd_load(sums + i * 4 * EDGECNN_FILTERS * tiles);
     }
     const uint32_t sum = m[1] + m[2], difference = m[1] - m[2];
     const uint32_t sum2 = m[3] + m[4], difference2 = m[3] - m[4];
@@ -238,13 +239,14 @@ EDGECNN_SPECIALIZED int32_t edgecnn_winograd_rows_columns(const edgecnn_winograd
     return s->output_width % size == 0 ? size : edgecnn_clamp(s->output_width - x, 0, size);
 }
 
-/* n filters of two tiles; the second one may be missing. */
+/* n filters of one tile or two, of which the second one may be missing. */
 EDGECNN_SPECIALIZED void edgecnn_winograd_rows_outputs(const edgecnn_winograd_shape *s,
-                                                       const int8_t *sums, const int32_t *channels,
-                                                       int32_t tile, int32_t n, int8_t *output) {
+                                                       const int8_t *sums, int32_t tiles,
+                                                       const int32_t *channels, int32_t tile,
+                                                       int32_t n, int8_t *output) {
     const int32_t size = EDGECNN_WINOGRAD_ROWS_OUTPUTS;
     const int32_t across = (s->output_width + size - 1) / size;
-    const int32_t has_second = tile + 1 < across * s->output_height;
+    const int32_t has_second = tiles == 2 && tile + 1 < across * s->output_height;
     const int32_t y = tile / across, x = tile % across * size;
     const int32_t next_y = (tile + 1) / across, next_x = (tile + 1) % across * size;
     const int32_t apart = ((next_y - y) * s->output_width + next_x - x) * s->output_channels;
@@ -253,49 +255,61 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_outputs(const edgecnn_winograd_sh
     output += (y * s->output_width + x) * s->output_channels;
 #pragma GCC unroll 1
     for (int32_t j = 0; j < n; ++j) {
-        edgecnn_winograd_rows_finish(s, sums, channels, twelfth,
+        edgecnn_winograd_rows_finish(s, sums, tiles, channels, twelfth,
                                      edgecnn_winograd_rows_columns(s, x), output);
         if (has_second) {
-            edgecnn_winograd_rows_finish(s, sums + 4, channels, twelfth,
+            edgecnn_winograd_rows_finish(s, sums + 4, tiles, channels, twelfth,
                                          edgecnn_winograd_rows_columns(s, next_x), output + apart);
         }
         channels += EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS;
-        sums += 8;
+        sums += 4 * tiles;
         ++output;
     }
 }
 
 /* --- layer ------------------------------------------------------------------------------------ */
 
-/* scratch: [6][3 rows][pairs of channels][2 tiles], then [6][4 filters][2 tiles] of sums, whose
- * place is that of six pixels on their way before. */
-EDGECNN_SPECIALIZED void edgecnn_conv2d_winograd_rows(const edgecnn_winograd_shape *s,
-                                                      const edgecnn_conv2d_winograd_rows_params *p,
-                                                      const int8_t *input, int8_t *scratch,
-                                                      int8_t *output) {
+/* Sums of all positions, [6][4 filters][tiles], over pairs of all rows and channels. */
+typedef void edgecnn_winograd_rows_multiply(const int8_t *u, const int8_t *v, int32_t pairs,
+                                            int8_t *sums);
+
+/* One or two tiles at a time. scratch: [6][3 rows][pairs of channels][tiles], then [6][4 filters]
+ * [tiles] of sums, whose place is that of six pixels on their way before. */
+EDGECNN_SPECIALIZED void edgecnn_winograd_rows_layer(const edgecnn_winograd_shape *s,
+                                                     const edgecnn_conv2d_winograd_rows_params *p,
+                                                     int32_t tiles,
+                                                     edgecnn_winograd_rows_multiply *multiply,
+                                                     const int8_t *input, int8_t *scratch,
+                                                     int8_t *output) {
     enum { SIDE = EDGECNN_WINOGRAD_ROWS_SIDE, OUTPUTS = EDGECNN_WINOGRAD_ROWS_OUTPUTS };
     const int32_t pairs = (s->input_channels + 3) / 4 * 2 * 3;
-    const int32_t bytes = pairs * EDGECNN_TILE_STEP;
     const int32_t across = (s->output_width + OUTPUTS - 1) / OUTPUTS;
     const int32_t count = across * s->output_height;
-    int8_t *const sums = scratch + SIDE * bytes;
-    for (int32_t tile = 0; tile < count; tile += 2) {
+    int8_t *const sums = scratch + SIDE * pairs * 4 * tiles;
+    for (int32_t tile = 0; tile < count; tile += tiles) {
 #pragma GCC unroll 1
-        for (int32_t i = 0; i < 2 && tile + i < count; ++i) {
+        for (int32_t i = 0; i < tiles && tile + i < count; ++i) {
             const int32_t top = (tile + i) / across, left = (tile + i) % across * OUTPUTS;
-            edgecnn_winograd_rows_tile(s, input, top - s->pad_top, left - s->pad_left, sums,
+            edgecnn_winograd_rows_tile(s, input, top - s->pad_top, left - s->pad_left, tiles, sums,
                                        scratch + 4 * i);
         }
         const int8_t *weights = (const int8_t *)p->weights;
         const int32_t *channels = p->channels;
         for (int32_t c = 0; c < s->output_channels; c += EDGECNN_FILTERS) {
             const int32_t n = edgecnn_clamp(s->output_channels - c, 0, EDGECNN_FILTERS);
-            edgecnn_winograd_rows_products(weights, scratch, pairs, sums);
-            edgecnn_winograd_rows_outputs(s, sums, channels, tile, n, output + c);
+            multiply(weights, scratch, pairs, sums);
+            edgecnn_winograd_rows_outputs(s, sums, tiles, channels, tile, n, output + c);
             weights += 4 * SIDE * pairs * EDGECNN_FILTERS;
             channels += EDGECNN_FILTERS * EDGECNN_WINOGRAD_ROWS_CHANNEL_WORDS;
         }
     }
+}
+
+EDGECNN_SPECIALIZED void edgecnn_conv2d_winograd_rows(const edgecnn_winograd_shape *s,
+                                                      const edgecnn_conv2d_winograd_rows_params *p,
+                                                      const int8_t *input, int8_t *scratch,
+                                                      int8_t *output) {
+    edgecnn_winograd_rows_layer(s, p, 2, edgecnn_winograd_rows_products, input, scratch, output);
 }
 
 #endif
