@@ -372,9 +372,14 @@ def to_c(
 
     With ``float_io`` there are functions that take and give float32 beside the int8 ones.
     ``chosen`` are fast layers by the first output of their nodes, that of the last where a layer
-    has several; the others are portable. The first nodes may be those of a ``stream``. The same
-    arguments give the same text. Raises `UserError` for a name that C cannot use.
+    has several; the others are portable. The first nodes may be those of a ``stream``; rows that
+    are fed are int8. The same arguments give the same text. Raises `UserError` for a name that C
+    cannot use, and for float functions where rows are fed.
     """
+    if float_io and stream is not None and stream.is_fed:
+        raise UserError(
+            "a network whose input is fed in rows takes int8; it has no float functions"
+        )
     writer = _Writer(graph, check_name(name), chosen or {}, stream)
     stages = stage_calls(writer, stream)
     calls = writer.calls()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors import UserError
 from edgecnn.ir import Graph
 from firmware_export.c_writer import to_c
 from firmware_export.streaming.stream import Stream
@@ -73,6 +74,20 @@ def test_needs_no_header_beyond_stdint_and_stddef() -> None:
     for text in files.values():
         assert set(re.findall(r"#include <([^>]*)>", text)) <= {"stdint.h", "stddef.h"}
         assert set(re.findall(r'#include "([^"]*)"', text)) <= set(files)
+
+
+def test_rows_that_are_fed_are_int8() -> None:
+    graph, stream = network(True)
+    with pytest.raises(UserError, match="fed in rows takes int8"):
+        to_c(graph, "net", PROVENANCE, stream=stream, float_io=True)
+
+
+@needs_gcc
+def test_float_functions_of_a_network_in_bands(tmp_path: Path) -> None:
+    graph, stream = network(False)
+    for file, text in to_c(graph, "net", PROVENANCE, stream=stream, float_io=True).files.items():
+        (tmp_path / file).write_text(text)
+    compile_or_fail(["gcc", *STRICT_FLAGS, "-c", "net.c", "-o", "out.o"], tmp_path)
 
 
 CPP_MAIN = """
