@@ -18,7 +18,6 @@ from edgecnn.ops.max_pool2d import MaxPool2DAttributes
 from edgecnn.ops.mean import MeanAttributes
 from edgecnn.windows import Padding, Pair
 from firmware_export.exporters import Distance
-from firmware_export.streaming.bands import band, window_of
 from firmware_export.streaming.schedule import Line, Reader, Stage
 from firmware_export.streaming.stream import BandLayer, Stream, make, windows
 from tests.streaming.networks import band_layers, stream_of
@@ -488,24 +487,3 @@ def test_scratch_is_that_of_the_layer_with_the_most() -> None:
     stream = make(graph, [first, larger, third])
     assert stream is not None
     assert stream.scratch_bytes == 100
-
-
-# --- bands --------------------------------------------------------------------------------------
-
-
-def test_a_band_is_the_layer_on_the_rows_that_it_needs() -> None:
-    net = Sketch(image())
-    net.conv("x0", (3, 3), (1, 1, 1, 1), (2, 1))
-    graph = net.graph()
-    (node,) = graph.nodes
-    window = window_of(graph, node)
-    assert window is not None
-    cut = band(graph, node, window, 2)
-    assert cut.tensors["x0"].shape == (1, 5, 4, 2)
-    assert cut.tensors["conv2d0"].shape == (1, 2, 4, 2)
-    (only,) = cut.nodes
-    assert only.attributes == Conv2DAttributes((2, 1), (0, 0, 1, 1))
-    (shape,) = operator("conv2d").infer_shapes(
-        only.attributes, [cut.tensors[name].shape if name else () for name in only.inputs]
-    )
-    assert shape == (1, 2, 4, 2)
