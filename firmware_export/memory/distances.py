@@ -45,6 +45,8 @@ class Distances:
         if not meet(self.buffers[a], self.buffers[b]) or 0 in (below, above):
             return ((-FAR, FAR),)
         found = [(-FAR, -above), (below, FAR)]
+        if not self.overlaps:
+            return tuple(found)
         if over := self.overlaps.get((a, b)):
             found += _interval(over)
         if over := self.overlaps.get((b, a)):

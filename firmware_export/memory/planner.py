@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -30,7 +31,7 @@ class _Places:
     """Buffers as they are placed one by one."""
 
     def __init__(self, distances: Distances) -> None:
-        self.overlaps = distances.overlaps
+        self.distances = distances
         self.offsets: dict[str, int] = {}
         self.placed: list[Buffer] = []
 
@@ -41,11 +42,11 @@ class _Places:
 
     def put(self, buffer: Buffer) -> None:
         """Place a buffer as low as it can be."""
-        meeting = [other for other in self.placed if meet(buffer, other) and other.size]
-        ends = {self.offsets[b.name] + aligned(b.size) for b in meeting}
-        for offset in sorted({0, *ends, *self._over(buffer, meeting)}):
-            if all(self._are_apart(buffer, offset, other) for other in meeting):
+        offset = 0
+        for first, after in sorted(self._taken(buffer)):
+            if first > offset:
                 break
+            offset = max(offset, after)
         self.put_at(buffer, offset)
 
     def put_at(self, buffer: Buffer, offset: int) -> None:
@@ -53,30 +54,21 @@ class _Places:
         self.offsets[buffer.name] = offset
         self.placed.append(buffer)
 
-    def _over(self, buffer: Buffer, meeting: Sequence[Buffer]) -> Iterator[int]:
-        """Offsets at which a buffer is just far enough from what it may overlap."""
-        for other in meeting:
-            at = self.offsets[other.name]
-            if (buffer.name, other.name) in self.overlaps:
-                distance = self.overlaps[buffer.name, other.name].distance
-                yield max(0, (at - distance) // ALIGNMENT * ALIGNMENT)
-            if (other.name, buffer.name) in self.overlaps:
-                yield aligned(max(0, at + self.overlaps[other.name, buffer.name].distance))
-
-    def _are_apart(self, buffer: Buffer, offset: int, other: Buffer) -> bool:
-        at = self.offsets[other.name]
-        if offset + aligned(buffer.size) <= at or at + aligned(other.size) <= offset:
-            return True
-        over = self.overlaps.get((buffer.name, other.name))
-        under = self.overlaps.get((other.name, buffer.name))
-        return bool((over and over.allows(offset, at)) or (under and under.allows(at, offset)))
+    def _taken(self, buffer: Buffer) -> Iterator[tuple[int, int]]:
+        """Offsets at which a buffer is too near to another one: from the first, before the last."""
+        for other in self.placed:
+            if meet(buffer, other):
+                at = self.offsets[other.name]
+                allowed = self.distances.allowed(other.name, buffer.name)
+                for (_, below), (above, _) in itertools.pairwise(allowed):
+                    yield at + below + ALIGNMENT, at + above
 
 
 def quick(problem: Problem) -> Plan:
     """Place buffers so that those in use at the same time do not overlap, but where they may.
 
-    A good plan, and a bound that is seldom reached by no plan. Deterministic; takes time cubic in
-    the number of buffers.
+    A good plan, and a bound that is seldom reached by no plan. Deterministic; takes time quadratic
+    in the number of buffers.
     """
     distances = Distances(problem)
     bound = lower_bound(distances)
