@@ -287,7 +287,6 @@ EDGECNN_SPECIALIZED void edgecnn_winograd_rows_layer(const edgecnn_winograd_shap
     const int32_t count = across * s->output_height;
     int8_t *const sums = scratch + SIDE * pairs * 4 * tiles;
     for (int32_t tile = 0; tile < count; tile += tiles) {
-#pragma GCC unroll 1
         for (int32_t i = 0; i < tiles && tile + i < count; ++i) {
             const int32_t top = (tile + i) / across, left = (tile + i) % across * OUTPUTS;
             edgecnn_winograd_rows_tile(s, input, top - s->pad_top, left - s->pad_left, tiles, sums,

@@ -1,5 +1,5 @@
-/* 3x3 convolution by Winograd's F(4, 3) along rows, as edgecnn_conv2d_winograd_rows.h, with one tile
- * at a time: half of the working memory, and a load for each product instead of for two. */
+/* 3x3 convolution by Winograd's F(4, 3) along rows, as edgecnn_conv2d_winograd_rows.h, one tile at a
+ * time: half of the working memory, and a load of a weight for each product instead of for two. */
 #ifndef EDGECNN_CONV2D_WINOGRAD_TILE_H
 #define EDGECNN_CONV2D_WINOGRAD_TILE_H
 
