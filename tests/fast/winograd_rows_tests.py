@@ -38,10 +38,11 @@ def along_rows(matrix: Array) -> Array:
     return np.repeat(signs[:, None, :], 3, axis=1)
 
 
-def worst_rows(channels: int) -> tuple[Case, dict[str, Array]]:
+def worst_rows(channels: int, finer: int) -> tuple[Case, dict[str, Array]]:
     """One tile, and its inputs: every position is at both ends of its range, in weights and inputs.
 
-    Samples come with the same sign in all channels, then the opposite in the high ones.
+    Samples come with the same sign in all channels, then the opposite in the high ones. The step of
+    the outputs is so many times finer than one that none of them needs clamping.
     """
     weights, images = along_rows(F4.weights), along_rows(F4.input)
     opposite = np.where(np.arange(channels) % 4 < 2, 1, -1)
@@ -51,9 +52,10 @@ def worst_rows(channels: int) -> tuple[Case, dict[str, Array]]:
         Constant(ends(np.repeat(weights[..., None], channels, axis=-1)), (0.01,) * 12, axis=0),
         None,
     ]
-    spread = 0.05 * 0.01 * 9 * channels * 128 * 255 / 256
-    case = Case("worst", "conv2d", inputs, Conv2DAttributes(), (spread, -1))
-    return case, {"worst/0": ends(images)[:, None]}
+    spread = 0.05 * 0.01 * 9 * channels * 128 * 255 / 256 / finer
+    name = f"worst-{finer}"
+    case = Case(name, "conv2d", inputs, Conv2DAttributes(), (spread, -1))
+    return case, {f"{name}/0": ends(images)[:, None]}
 
 
 def saturated(channels: int, weight: int) -> Case:
@@ -74,8 +76,10 @@ class WinogradRowsTests(WinogradTests):
         check_kernel(self.kernel, ROWS, tmp_path, core=self.core)
 
     def test_worst_rows(self, tmp_path: Path) -> None:
-        case, feeds = worst_rows(7)
-        check_kernel(self.kernel, [case], tmp_path, core=self.core, feeds=feeds)
+        found = [worst_rows(7, finer) for finer in (1, 8, 64)]
+        feeds = {name: images for _, fed in found for name, images in fed.items()}
+        cases = [case for case, _ in found]
+        check_kernel(self.kernel, cases, tmp_path, core=self.core, feeds=feeds)
 
     @pytest.mark.parametrize("weight", [-128, 127])
     def test_largest_sums(self, weight: int, tmp_path: Path) -> None:
