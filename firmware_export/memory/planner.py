@@ -119,9 +119,14 @@ def _within(capacity: int, distances: Distances, work: Work) -> _Places | None:
     """A plan in so many bytes, or None where there is none. Raises `OutOfWork`."""
     core = [b for b in distances.buffers.values() if b.size]
     easy: list[Buffer] = [b for b in distances.buffers.values() if not b.size]
-    while fitting := next((b for b in core if always_fits(b, core, capacity)), None):
-        core.remove(fitting)
-        easy.append(fitting)
+    before = -1
+    while before != len(easy):  # each that is left out makes room for others
+        before = len(easy)
+        for buffer in list(core):
+            work.spend(len(core))
+            if always_fits(buffer, core, capacity):
+                core.remove(buffer)
+                easy.append(buffer)
     places = _Places(distances)
     for group in groups(core):
         offsets = Search(distances, group, capacity, work).run()
