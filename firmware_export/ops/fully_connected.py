@@ -11,6 +11,16 @@ from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
 
 
+def tflite_version(attributes: FullyConnectedAttributes, *, per_channel: bool) -> int:
+    """The version of FULLY_CONNECTED that first had what is written.
+
+    Runtimes from before scales per channel then refuse the file instead of misreading it.
+    """
+    if per_channel:
+        return 9
+    return 5 if attributes.keep_dims else 4
+
+
 class FullyConnectedExporter(Exporter[FullyConnectedParams]):
     """Writes fully_connected."""
 
@@ -22,16 +32,17 @@ class FullyConnectedExporter(Exporter[FullyConnectedParams]):
         inputs = [writer.tensor(name) for name in node.inputs]
         weights, output = graph.tensors[node.inputs[1]], graph.tensors[node.output]
         assert weights.quant is not None
+        version = tflite_version(a, per_channel=weights.quant.is_per_channel)
         if len(output.shape) == 2 or not weights.quant.is_per_channel:
             options.keepNumDims = a.keep_dims
             outputs = [writer.tensor(node.output)]
-            writer.operator("FULLY_CONNECTED", self.version, inputs, outputs, options)
+            writer.operator("FULLY_CONNECTED", version, inputs, outputs, options)
             return
         # tflite-runtime's FullyConnectedPerChannel takes the output's second dimension for its
         # depth, and leaves most of an output of more dimensions unwritten.
         size = (output.size // output.shape[-1], output.shape[-1])
         rows = writer.add(Tensor(f"{node.output}_rows", size, output.dtype, None, output.quant))
-        writer.operator("FULLY_CONNECTED", self.version, inputs, [rows], options)
+        writer.operator("FULLY_CONNECTED", version, inputs, [rows], options)
         writer.reshape(rows, node.output)
 
     def layer(self, node: Node, graph: Graph, params: FullyConnectedParams) -> CLayer:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from edgecnn.ops.fully_connected import FullyConnectedAttributes
+from firmware_export.tflite_writer import to_tflite
 from tests.ops.case_table import (
     ACTIVATIONS,
     Case,
     Constant,
     Rng,
     Value,
+    build,
     check,
     draw,
     draw_scale,
@@ -87,6 +89,21 @@ def test_random(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_many_random(seed: int, tmp_path: Path) -> None:
     check(random_cases(random_linear, 48, seed), tmp_path, samples=20, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("options", "version"),
+    [({}, 4), ({"keep_dims": True}, 5), ({"per_channel": True}, 9)],
+)
+def test_is_written_as_the_version_that_first_had_it(
+    options: dict[str, bool], version: int
+) -> None:
+    """Runtimes from before scales per channel would take the first one for all."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = to_tflite(build([linear("versioned", (1, 9), 4, 9, **options)]))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    assert [code.version for code in model.operatorCodes] == [version]
 
 
 def test_refuses_a_rescaling_that_overflows() -> None:
