@@ -82,11 +82,15 @@ def _counts(frame: Frame, bands: Bands, *, is_fed: bool) -> list[int]:
     found = []
     for count in range(1, len(bands.windows) + 1):
         stream = _single_rows(bands, count, is_fed)
-        if stream is not None:
-            arena = Frame(frame.graph, rest, stream, work=_WORK).arena_bytes({}, {})
-            if least is None or arena < least:
-                least = arena
-                found.append(count)
+        if stream is None:
+            continue
+        streamed = Frame(frame.graph, rest, stream, work=_WORK)
+        if least is not None and streamed.bound({}, {}) >= least:
+            continue  # a plan takes long
+        arena = streamed.arena_bytes({}, {})
+        if least is None or arena < least:
+            least = arena
+            found.append(count)
     return found
 
 

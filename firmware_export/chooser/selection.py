@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from edgecnn.ir import Graph
 from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer, portable_calls
+from firmware_export.memory.distances import Distances, lower_bound
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.plan import Problem
 from firmware_export.memory.planner import WORK, plan, quick
@@ -92,6 +93,10 @@ class Frame:
         """Not more than a little above `arena_bytes`."""
         later = self.problem(layers, fused).within(self.streamed or -1, len(self.graph.nodes))
         return max(self.stream_bytes, quick(later).arena_bytes)
+
+    def bound(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
+        """Bytes that `arena_bytes` is not below; soon known."""
+        return lower_bound(Distances(self.problem(layers, fused)))
 
     def arena_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
         """Bytes of the arena with some calls instead of the portable ones."""

@@ -84,6 +84,11 @@ class Schedule:
 
     def __init__(self, lines: Sequence[Line], stages: Sequence[Stage]) -> None:
         self.lines, self.stages = lines, stages
+        #: For each line its readers, with their stages, in order.
+        self.readers: list[list[tuple[int, Reader]]] = [[] for _ in lines]
+        for i, stage in enumerate(stages):
+            for reader in stage.readers:
+                self.readers[reader.line].append((i, reader))
 
     def run(self) -> Outcome:
         """Feed row after row, and see: once for the capacity, and once with it for the rest."""
@@ -100,11 +105,8 @@ class Schedule:
 
     def last_reader(self, i: int) -> int:
         """The last stage that reads what a stage writes; itself where none does."""
-        output = self.stages[i].output
-        reading = [
-            k for k, stage in enumerate(self.stages) if any(r.line == output for r in stage.readers)
-        ]
-        return max(reading, default=i)
+        reading = self.readers[self.stages[i].output]
+        return reading[-1][0] if reading else i
 
 
 class _Run:
@@ -184,10 +186,7 @@ class _Run:
         """The first row that a stage still needs; the end if none does."""
         if self.lines[number].whole:
             return self.base[number]
-        needed = [
-            r.first + self.done[i] * r.step
-            for i, stage in enumerate(self.stages)
-            for r in stage.readers
-            if r.line == number
-        ]
-        return min([*needed, self.end[number]])
+        needed = self.end[number]
+        for i, r in self.schedule.readers[number]:
+            needed = min(needed, r.first + self.done[i] * r.step)
+        return needed
