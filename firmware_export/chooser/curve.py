@@ -70,7 +70,7 @@ def curve(
 
 def _whole(frame: Frame, trials: Sequence[Trials], budget: Budget) -> list[Point]:
     """No bands: the fastest kernels, and those with the least arena."""
-    budgets = (replace(budget, ram=None), replace(budget, least_ram=True))
+    budgets = (replace(budget, ram=None, least_ram=least) for least in (False, True))
     selections = [select(frame, trials, b) for b in budgets]
     return [Point(s.arena_bytes, s.cycles, s) for s in selections]
 
