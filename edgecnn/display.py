@@ -25,11 +25,32 @@ def show_export(console: Console, result: Any) -> None:
         [f"{result.name}.tflite", number(result.tflite_bytes)],
     ]
     console.table("Size", ["what", ">bytes"], rows)
+    if result.choice is not None:
+        _show_bands(console, result.choice, result.memory.arena_bytes)
     if result.fit is not None:
         show_fits(console, {result.board: result.fit})
     if result.profile is not None:
         _show_total(console, result.profile)
     console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
+
+
+def _show_bands(console: Console, choice: Any, arena_bytes: int) -> None:
+    """Print in a line which layers are in bands of rows, and what other arenas there are."""
+    bands = choice.bands_to_json()
+    words = []
+    if bands:
+        rows = sorted({band["rows"] for band in bands})
+        span = number(rows[0]) if len(rows) == 1 else f"{number(rows[0])} to {number(rows[-1])}"
+        layers = "1 layer" if len(bands) == 1 else f"{number(len(bands))} layers"
+        words.append(f"{layers} in bands of {span} row{'' if rows == [1] else 's'}")
+    if len(choice.curve) > 1:
+        arenas = [point.arena_bytes for point in choice.curve]
+        words.append(
+            f"arena {number(arena_bytes)} bytes, of {len(arenas)} from {number(min(arenas))} to "
+            f"{number(max(arenas))} that --ram-limit picks from"
+        )
+    if words:
+        console.text("; ".join(words))
 
 
 def show_shared_export(console: Console, result: Any) -> None:

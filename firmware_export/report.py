@@ -31,6 +31,7 @@ from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, 
 from firmware_export.memory.plan import Plan
 from firmware_export.report_figures import (
     WEAK_DB,
+    Columns,
     cycles_chart,
     decibels,
     kind_of,
@@ -38,6 +39,13 @@ from firmware_export.report_figures import (
     overwritten,
     sqnr_chart,
     usage,
+)
+from firmware_export.report_memory import (
+    band_rows,
+    banded,
+    curve_chart,
+    curve_rows,
+    feed_input,
 )
 from firmware_export.runners import all_runners
 from firmware_export.weight_sizes import WeightSizes, total
@@ -185,8 +193,14 @@ class _BufferRow:
     last: str
 
 
+def _in_bands(data: ReportInput) -> int:
+    """The number of layers in bands of rows."""
+    stream = None if data.choice is None else data.choice.stream
+    return 0 if stream is None else stream.count
+
+
 def _buffers(data: ReportInput, names: Mapping[str, str]) -> list[_BufferRow]:
-    after = len(data.graph.nodes)
+    after, columns = len(data.graph.nodes), Columns(len(data.graph.nodes), _in_bands(data))
     return [
         _BufferRow(
             i,
@@ -194,8 +208,8 @@ def _buffers(data: ReportInput, names: Mapping[str, str]) -> list[_BufferRow]:
             kind_of(b, data.graph),
             data.plan.offsets[b.name],
             b.size,
-            "in" if b.first < 0 else str(b.first),
-            "out" if b.last >= after else "in" if b.last < 0 else str(b.last),
+            "in" if b.first < 0 else columns.label(b.first),
+            "out" if b.last >= after else "in" if b.last < 0 else columns.label(b.last),
         )
         for i, b in enumerate(data.plan.buffers)
     ]
@@ -322,6 +336,8 @@ class _KernelRow:
     weight_bytes: int
     scratch_bytes: int
     is_chosen: bool
+    #: Which of the layers are in bands, whose kernels are told elsewhere.
+    banded: str
 
 
 def _kernels(choice: Choice) -> list[_KernelRow]:
@@ -336,6 +352,7 @@ def _kernels(choice: Choice) -> list[_KernelRow]:
             tried.group.weight_bytes(trial.kernel),
             trial.scratch_bytes,
             trial.kernel == chosen,
+            banded(choice, tried.group.covered),
         )
         for tried, chosen in zip(choice.trials, choice.selection.kernels, strict=True)
         for trial in sorted(tried.trials, key=lambda t: t.cycles)
@@ -356,6 +373,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
     layers, runners, boards = _layers(data), _runners(data.parity, data.graph), _boards(data)
     errors = data.layer_errors
     target = data.fits.get(data.board) if data.board is not None else None
+    points = curve_rows(data.choice)
     return {
         "data": data,
         "layers": layers,
@@ -388,7 +406,13 @@ def _context(data: ReportInput) -> dict[str, Any]:
             for name in group
         ],
         # The figures are our own: matplotlib escapes the names that it draws.
-        "memory_map": Markup(memory_map(data.graph, data.plan, names)) if data.plan.buffers else "",
+        "memory_map": Markup(memory_map(data.graph, data.plan, names, _in_bands(data)))
+        if data.plan.buffers
+        else "",
+        "points": points,
+        "curve_chart": Markup(curve_chart(points)) if len(points) > 1 else "",
+        "bands": band_rows(data.choice, data.graph, names),
+        "feed": feed_input(data.choice.stream if data.choice else None),
         "sqnr_chart": Markup(sqnr_chart(errors, names)) if errors else "",
         "error_rows": [(i, names[e.tensor], e) for i, e in enumerate(errors or ())],
         "weak_db": WEAK_DB,

@@ -18,17 +18,18 @@ from typing import Any
 from edgecnn.ir import Graph
 from edgecnn.quantization.error import LayerError
 from firmware_export.device.profile import Profile
+from firmware_export.memory.lifetimes import STREAM_POSITION, STREAM_STATE, rows_name
 from firmware_export.memory.plan import Buffer, Plan, aligned
 
 _WIDTH_INCHES = 10.0
 _POINTS_PER_INCH = 72
 #: Placeholder colours, and what stands in the page for them.
-_INK, _MUTED, _GRID = "#010101", "#020202", "#030303"
-_IO, _ACTIVATION, _SCRATCH, _ON_FILL = "#040404", "#050505", "#060606", "#070707"
-_PEAK, _PAPER, _WEAK = "#080808", "#090909", "#0a0a0a"
+INK, MUTED, GRID = "#010101", "#020202", "#030303"
+IO, ACTIVATION, SCRATCH, ON_FILL = "#040404", "#050505", "#060606", "#070707"
+PEAK, PAPER, WEAK = "#080808", "#090909", "#0a0a0a"
 _VARIABLES = {
-    _INK: "ink", _MUTED: "muted", _GRID: "grid", _IO: "io", _ACTIVATION: "activation",
-    _SCRATCH: "scratch", _ON_FILL: "on-fill", _PEAK: "peak", _PAPER: "paper", _WEAK: "weak",
+    INK: "ink", MUTED: "muted", GRID: "grid", IO: "io", ACTIVATION: "activation",
+    SCRATCH: "scratch", ON_FILL: "on-fill", PEAK: "peak", PAPER: "paper", WEAK: "weak",
 }  # fmt: skip
 #: Decibels below which a bar is marked: under 10 dB the noise is a tenth of the signal's power.
 WEAK_DB = 10.0
@@ -44,15 +45,15 @@ def _style(salt: str) -> dict[str, Any]:
         "font.size": _FONT_POINTS,
         "font.family": "DejaVu Sans",
         "text.parse_math": False,
-        "text.color": _INK,
-        "axes.edgecolor": _GRID,
-        "axes.labelcolor": _MUTED,
+        "text.color": INK,
+        "axes.edgecolor": GRID,
+        "axes.labelcolor": MUTED,
         "axes.facecolor": "none",
         "figure.facecolor": "none",
-        "xtick.color": _GRID,
-        "ytick.color": _GRID,
-        "xtick.labelcolor": _MUTED,
-        "ytick.labelcolor": _MUTED,
+        "xtick.color": GRID,
+        "ytick.color": GRID,
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": MUTED,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.linewidth": 0.8,
@@ -61,7 +62,7 @@ def _style(salt: str) -> dict[str, Any]:
     }
 
 
-def _draw(salt: str, height: float, paint: Callable[[Any], Mapping[str, str]], alt: str) -> str:
+def draw(salt: str, height: float, paint: Callable[[Any], Mapping[str, str]], alt: str) -> str:
     """Draw axes of ``height`` inches; ``paint`` gives the tooltips of elements by their id."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -103,7 +104,7 @@ def _inline(svg: str, tooltips: Mapping[str, str], alt: str) -> str:
     return svg
 
 
-def _byte_step(total: int) -> int:
+def byte_step(total: int) -> int:
     """Distance of ticks: the power of two that gives four to eight of them."""
     return 1 << max(2, math.ceil(math.log2(max(total, 1) / 8)))
 
@@ -111,6 +112,11 @@ def _byte_step(total: int) -> int:
 def bytes_label(value: float) -> str:
     """A round number of bytes, short: ``48 KiB``, ``512 B``."""
     return f"{value / 1024:g} KiB" if value >= 1024 else f"{value:g} B"
+
+
+def grouped(value: int) -> str:
+    """Digits in groups of three."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def usage(plan: Plan) -> dict[int, int]:
@@ -142,26 +148,84 @@ class Overwritten:
 def overwritten(plan: Plan) -> list[Overwritten]:
     """Where a plan makes use of its overlaps, step by step."""
     buffers = {b.name: b for b in plan.buffers}
-    found = []
+    found: dict[frozenset[str], Overwritten] = {}
     for overlap in plan.overlaps:
         written, read = buffers[overlap.written], buffers[overlap.read]
         starts = [plan.offsets[b.name] for b in (written, read)]
         end = min(start + b.size for start, b in zip(starts, (written, read), strict=True))
-        if max(starts) < end:
-            found.append(Overwritten(written.first, written.name, read.name, max(starts), end))
-    return sorted(found, key=lambda o: (o.step, o.start))
+        if max(starts) < end and overlap.allows(*starts):
+            over = Overwritten(written.first, written.name, read.name, max(starts), end)
+            found.setdefault(frozenset((written.name, read.name)), over)
+    return sorted(found.values(), key=lambda o: (o.step, o.start))
 
 
 def kind_of(buffer: Buffer, graph: Graph) -> str:
-    """What a buffer holds: ``input``, ``output``, ``activation`` or ``scratch``."""
+    """What a buffer holds: a key of `FILL`."""
     if buffer.name in graph.inputs:
         return "input"
-    if buffer.name not in graph.tensors:
-        return "scratch"
-    return "output" if buffer.last >= len(graph.nodes) else "activation"
+    if buffer.name in graph.tensors:
+        return "output" if buffer.last >= len(graph.nodes) else "activation"
+    if buffer.name in (STREAM_STATE, STREAM_POSITION):
+        return "state"
+    return "rows" if buffer.name in map(rows_name, graph.tensors) else "scratch"
 
 
-_FILL = {"input": _IO, "output": _IO, "activation": _ACTIVATION, "scratch": _SCRATCH}
+#: The colours of what buffers hold.
+FILL = {
+    "input": IO, "output": IO, "activation": ACTIVATION, "rows": ACTIVATION,
+    "scratch": SCRATCH, "state": SCRATCH,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the steps of a plan lie in the memory map, whose network has ``last`` layers.
+
+    All layers ``in_bands``, the first ones, are one step of the plan, and one wider column.
+    """
+
+    last: int
+    in_bands: int = 0
+
+    @property
+    def first(self) -> int:
+        """The first step that has a column behind the input's."""
+        return max(self.in_bands - 1, 0)
+
+    @property
+    def _extra(self) -> int:
+        """By how much the column of the layers in bands is wider than another one."""
+        return 2 if self.in_bands else 0
+
+    @property
+    def end(self) -> int:
+        """Behind the last column."""
+        return self.right(self.last)
+
+    def left(self, step: int) -> int:
+        """Where the column of a step begins."""
+        return self.right(step - 1)
+
+    def right(self, step: int) -> int:
+        """Where the column of a step ends."""
+        if step < 0:
+            return step + 1
+        return 0 if step < self.first else step - self.first + 1 + self._extra
+
+    def title(self, step: int) -> str:
+        """A step in words."""
+        if step < 0:
+            return "before layer 0"
+        if step >= self.last:
+            return "after the last layer"
+        return f"layers {self.label(step)}" if self._is_stream(step) else f"layer {step}"
+
+    def label(self, step: int) -> str:
+        """The layers of a step, short."""
+        return f"0\u2013{step}" if self._is_stream(step) else str(step)
+
+    def _is_stream(self, step: int) -> bool:
+        return step == self.first and self.in_bands > 1
 
 
 def _shorter(name: str) -> list[str]:
@@ -191,13 +255,14 @@ def _label(number: int, name: str, width: float, height: float) -> tuple[str, in
     return (str(number), 0) if len(str(number)) * _LETTER_POINTS < width - 2 else ("", 0)
 
 
-def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
+def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str], in_bands: int = 0) -> str:
     """Address over time: one rectangle for each buffer, numbered in the plan's order.
 
     What is written over what is read for the last time is hatched.
-    ``names`` maps the buffers' names to text that is fit to be shown.
+    ``names`` maps the buffers' names to text that is fit to be shown; the first layers may be
+    ``in_bands`` of rows.
     """
-    last = len(graph.nodes)
+    columns = Columns(len(graph.nodes), in_bands)
     height = 4.6
     plot_width = (_WIDTH_INCHES - 0.84) * _POINTS_PER_INCH
     plot_height = (height - 0.72) * _POINTS_PER_INCH
@@ -210,101 +275,101 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str]) -> str:
     def paint(axes: Any) -> dict[str, str]:
         from matplotlib.patches import Rectangle
 
-        axes.set_xlim(-1, last + 1)
+        axes.set_xlim(-1, columns.end)
         axes.set_ylim(0, top * 1.06)
         tooltips = {}
         for number, b in enumerate(plan.buffers):
-            offset, steps = plan.offsets[b.name], b.last - b.first + 1
+            offset, start = plan.offsets[b.name], columns.left(b.first)
             patch = Rectangle(
-                (b.first, offset), steps, b.size, facecolor=_FILL[kind_of(b, graph)],
-                edgecolor=_PAPER, linewidth=0.9,
+                (start, offset), columns.right(b.last) - start, b.size,
+                facecolor=FILL[kind_of(b, graph)], edgecolor=PAPER, linewidth=0.9,
             )  # fmt: skip
             patch.set_gid(f"buffer{number}")
             axes.add_patch(patch)
             tooltips[f"buffer{number}"] = f"{number}: {names[b.name]}, {b.size} bytes at {offset}"
-            plain = [s for s in range(b.first, b.last + 1) if (b.name, s) not in hatched]
-            left, seen = (plain[0], len(plain)) if plain else (b.first, steps)
+            steps = range(b.first, b.last + 1)
+            plain = [s for s in steps if (b.name, s) not in hatched] or steps
+            left = columns.left(plain[0])
+            seen = columns.right(plain[-1]) - left
             text, rotation = _label(
                 number,
                 names[b.name],
-                seen / (last + 2) * plot_width,
+                seen / (columns.end + 1) * plot_width,
                 b.size / (top * 1.06) * plot_height,
             )
             if text:
                 axes.text(
-                    left + seen / 2, offset + b.size / 2, text, color=_ON_FILL, ha="center",
+                    left + seen / 2, offset + b.size / 2, text, color=ON_FILL, ha="center",
                     va="center", rotation=rotation, rotation_mode="anchor", fontsize=_FONT_POINTS,
                 )  # fmt: skip
-        tooltips |= _mark_overwritten(axes, covered, names)
-        _mark_arena(axes, plan.arena_bytes, last, peak)
-        _step_ticks(axes, last)
-        step = _byte_step(top)
+        tooltips |= _mark_overwritten(axes, covered, names, columns)
+        _mark_arena(axes, plan.arena_bytes, columns, peak)
+        _step_ticks(axes, columns)
+        step = byte_step(top)
         axes.set_yticks(range(0, top + 1, step), [bytes_label(v) for v in range(0, top + 1, step)])
         axes.set_xlabel("layer")
         axes.tick_params(length=2.5)
         return tooltips
 
-    return _draw("memory-map", height, paint, "Memory map: address of every buffer over the layers")
+    return draw("memory-map", height, paint, "Memory map: address of every buffer over the layers")
 
 
 def _mark_overwritten(
-    axes: Any, covered: Sequence[Overwritten], names: Mapping[str, str]
+    axes: Any, covered: Sequence[Overwritten], names: Mapping[str, str], columns: Columns
 ) -> dict[str, str]:
     """Hatch the bytes that a layer writes over as it reads them; the tooltips by their ids."""
     from matplotlib.patches import Rectangle
 
     tooltips = {}
     for number, o in enumerate(covered):
+        left = columns.left(o.step)
         patch = Rectangle(
-            (o.step, o.start), 1, o.end - o.start, facecolor="none", edgecolor=_ON_FILL,
-            hatch="////", linewidth=0.9, linestyle=(0, (2, 2)),
+            (left, o.start), columns.right(o.step) - left, o.end - o.start,
+            facecolor="none", edgecolor=ON_FILL, hatch="////", linewidth=0.9, linestyle=(0, (2, 2)),
         )  # fmt: skip
         patch.set_gid(f"overwritten{number}")
         axes.add_patch(patch)
         tooltips[f"overwritten{number}"] = (
-            f"layer {o.step}: {names[o.written]} is written over {o.end - o.start} bytes of "
-            f"{names[o.read]}"
+            f"{columns.title(o.step)}: {names[o.written]} is written over "
+            f"{o.end - o.start} bytes of {names[o.read]}"
         )
     return tooltips
 
 
-def _mark_arena(axes: Any, arena: int, last: int, peak: int) -> None:
+def _mark_arena(axes: Any, arena: int, columns: Columns, peak: int) -> None:
     """The arena's end and the busiest step, their words in opposite halves of the figure."""
-    axes.axhline(arena, color=_PEAK, linewidth=1.1, linestyle=(0, (4, 3)))
-    for end in (0, arena):
+    begin, end = columns.left(peak), columns.right(peak)
+    axes.axhline(arena, color=PEAK, linewidth=1.1, linestyle=(0, (4, 3)))
+    for height in (0, arena):
         axes.plot(
-            [peak, peak + 1], [end, end], color=_PEAK, linewidth=3.5, solid_capstyle="butt",
+            [begin, end], [height, height], color=PEAK, linewidth=3.5, solid_capstyle="butt",
             clip_on=False,
         )  # fmt: skip
-    peak_is_left = peak < last / 2
-    words = {"textcoords": "offset points", "color": _PEAK, "va": "bottom"}
+    peak_is_left = begin < (columns.end - 1) / 2
+    words = {"textcoords": "offset points", "color": PEAK, "va": "bottom"}
     axes.annotate(
-        f"arena {arena:,} bytes".replace(",", "\u202f"),
-        (last + 1 if peak_is_left else -1, arena),
+        f"arena {grouped(arena)} bytes",
+        (columns.end if peak_is_left else -1, arena),
         xytext=(-2 if peak_is_left else 3, 3),
         ha="right" if peak_is_left else "left",
         **words,
     )
     axes.annotate(
-        f"peak: {_step_name(peak, last)}",
-        (peak if peak_is_left else peak + 1, arena),
+        f"peak: {columns.title(peak)}",
+        (begin if peak_is_left else end, arena),
         xytext=(0, 3),
         ha="left" if peak_is_left else "right",
         **words,
     )
 
 
-def _step_name(step: int, last: int) -> str:
-    if step < 0:
-        return "before layer 0"
-    return "after the last layer" if step >= last else f"layer {step}"
-
-
-def _step_ticks(axes: Any, last: int) -> None:
+def _step_ticks(axes: Any, columns: Columns) -> None:
     """Layer numbers under the middle of their column, thinned out where there are many."""
-    every = max(1, math.ceil(last / 32))
-    shown = [s for s in range(last) if s % every == 0]
-    axes.set_xticks([-0.5, *(s + 0.5 for s in shown), last + 0.5], ["in", *map(str, shown), "out"])
+    every = max(1, math.ceil(columns.last / 32))
+    there = range(columns.first, columns.last)
+    shown = [-1, *(s for s in there if s % every == 0 or s == columns.first), columns.last]
+    labels = ["in", *map(columns.label, shown[1:-1]), "out"]
+    axes.set_xticks([(columns.left(s) + columns.right(s)) / 2 for s in shown], labels)
 
 
 def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
@@ -317,7 +382,7 @@ def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
         tooltips = {}
         for i, error in enumerate(errors):
             value = min(max(error.sqnr_db, bottom), top)
-            colour = _WEAK if error.sqnr_db < WEAK_DB else _ACTIVATION
+            colour = WEAK if error.sqnr_db < WEAK_DB else ACTIVATION
             (bar,) = axes.bar([i], [value], width=0.72, color=colour)
             bar.set_gid(f"bar{i}")
             tooltips[f"bar{i}"] = (
@@ -326,10 +391,10 @@ def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
             if len(errors) <= 32:
                 axes.annotate(
                     decibels(error.sqnr_db), (i, max(value, 0.0)), textcoords="offset points",
-                    xytext=(0, 2.5), ha="center", fontsize=7, color=_INK,
+                    xytext=(0, 2.5), ha="center", fontsize=7, color=INK,
                 )  # fmt: skip
-        axes.axhline(0, color=_GRID, linewidth=0.8)
-        axes.axhline(WEAK_DB, color=_WEAK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.axhline(0, color=GRID, linewidth=0.8)
+        axes.axhline(WEAK_DB, color=WEAK, linewidth=0.8, linestyle=(0, (4, 3)))
         every = max(1, math.ceil(len(errors) / 32))
         shown = range(0, len(errors), every)
         axes.set_xticks(list(shown), [str(i) for i in shown])
@@ -340,7 +405,7 @@ def sqnr_chart(errors: Sequence[LayerError], names: Mapping[str, str]) -> str:
         axes.tick_params(length=2.5)
         return tooltips
 
-    return _draw("sqnr", 2.7, paint, "Signal-to-quantization-noise ratio of every tensor")
+    return draw("sqnr", 2.7, paint, "Signal-to-quantization-noise ratio of every tensor")
 
 
 def cycles_chart(profile: Profile) -> str:
@@ -350,7 +415,7 @@ def cycles_chart(profile: Profile) -> str:
     def paint(axes: Any) -> dict[str, str]:
         tooltips = {}
         for i, layer in enumerate(layers):
-            (bar,) = axes.bar([i], [layer.count.cycles / 1000], width=0.72, color=_ACTIVATION)
+            (bar,) = axes.bar([i], [layer.count.cycles / 1000], width=0.72, color=ACTIVATION)
             bar.set_gid(f"cycles{i}")
             tooltips[f"cycles{i}"] = f"{layer.op}: {layer.count.cycles:,} cycles"
         every = max(1, math.ceil(len(layers) / 32))
@@ -362,7 +427,7 @@ def cycles_chart(profile: Profile) -> str:
         axes.tick_params(length=2.5)
         return tooltips
 
-    return _draw("cycles", 2.4, paint, "Cycles of every layer")
+    return draw("cycles", 2.4, paint, "Cycles of every layer")
 
 
 def decibels(value: float) -> str:
