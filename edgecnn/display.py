@@ -26,7 +26,7 @@ def show_export(console: Console, result: Any) -> None:
     ]
     console.table("Size", ["what", ">bytes"], rows)
     if result.choice is not None:
-        _show_bands(console, result.choice, result.memory.arena_bytes)
+        show_bands(console, result.choice, result.memory.arena_bytes)
     if result.fit is not None:
         show_fits(console, {result.board: result.fit})
     if result.profile is not None:
@@ -34,8 +34,8 @@ def show_export(console: Console, result: Any) -> None:
     console.text(f"wrote {len(result.files)} files to {result.directory}; see report.html there")
 
 
-def _show_bands(console: Console, choice: Any, arena_bytes: int) -> None:
-    """Print in a line which layers are in bands of rows, and what other arenas there are."""
+def show_bands(console: Console, choice: Any, arena_bytes: int) -> None:
+    """Print in a line which layers of a ``Choice`` are in bands, and what arenas there are."""
     bands = choice.bands_to_json()
     words = []
     if bands:
