@@ -175,11 +175,11 @@ def _exported(graph: Graph, model: Path, setup: Setup, fastest: int | None) -> R
         setup.options,
         memory.arena_bytes,
         setup.must,
-        "optimal" if memory.is_optimal else f"gap {memory.gap}",
-        round(seconds_to_plan(memory), 2),
+        "optimal" if memory.is_optimal else f"gap {memory.gap:,}",
+        seconds_to_plan(memory),
         len(result.choice.bands_to_json()),
         cycles,
-        round(cycles / (fastest or cycles), 3),
+        cycles / (fastest or cycles),
         result.parity.passed and ran == set(RUNNERS),
     )
 
@@ -200,12 +200,15 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "exact" if value else "not all compared"
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def print_table(rows: Sequence[RamRow] | Sequence[FlashRow]) -> None:
     """In Markdown, one column a field."""
-    titles = [title.replace("_", " ").replace("is exact", "bytes") for title in asdict(rows[0])]
+    words = [title.replace("_", " ").replace("tflm", "TFLM") for title in asdict(rows[0])]
+    titles = ["bytes" if title == "is exact" else title for title in words]
     print("| " + " | ".join(titles) + " |")
     print("| --- |" + " ---: |" * (len(titles) - 1))
     for row in rows:

@@ -103,10 +103,11 @@ def curve_chart(rows: Sequence[CurveRow]) -> str:
                     textcoords="offset points", xytext=(8 if is_left else -8, 7),
                     ha="left" if is_left else "right",
                 )  # fmt: skip
-        low, high = arenas[0] // 1024 * 1024, arenas[-1]
-        step = byte_step(high - low)
-        ticks = range(low, high + step, step)
+        room = (arenas[-1] - arenas[0]) / 25
+        step = byte_step(arenas[-1] - arenas[0])
+        ticks = range(-(-arenas[0] // step) * step, arenas[-1] + 1, step)
         axes.set_xticks(list(ticks), [bytes_label(value) for value in ticks])
+        axes.set_xlim(arenas[0] - room, arenas[-1] + room)
         axes.set_ylim(0, max(cycles) * 1.18)
         axes.set_ylabel("thousand cycles")
         axes.set_xlabel("arena")
