@@ -210,7 +210,8 @@ def print_table(rows: Sequence[RamRow] | Sequence[FlashRow]) -> None:
     words = [title.replace("_", " ").replace("tflm", "TFLM") for title in asdict(rows[0])]
     titles = ["bytes" if title == "is exact" else title for title in words]
     print("| " + " | ".join(titles) + " |")
-    print("| --- |" + " ---: |" * (len(titles) - 1))
+    rules = ["---" if isinstance(v, str) else "---:" for v in asdict(rows[0]).values()]
+    print("| " + " | ".join(rules) + " |")
     for row in rows:
         print("| " + " | ".join(map(_cell, asdict(row).values())) + " |")
     print(flush=True)

@@ -71,6 +71,14 @@ def test_where_a_plan_uses_its_overlaps() -> None:
     assert overwritten(report_input().plan) == []
 
 
+@pytest.mark.parametrize("back", [0, -16], ids=["not allowed", "allowed"])
+def test_bytes_of_two_that_may_overlap_both_ways_are_marked_once(back: int) -> None:
+    data = over_input(16)
+    overlaps = (*data.plan.overlaps, Overlap("x", "middle", back))
+    both = dataclasses.replace(data.plan, overlaps=overlaps)
+    assert overwritten(both) == [Overwritten(0, "middle", "x", 16, 64)]
+
+
 def test_the_figure_marks_what_is_written_over() -> None:
     page = render(over_input(16))
     figure = figure_of(page)
