@@ -230,13 +230,17 @@ class Columns:
 
 def _shorter(name: str) -> list[str]:
     """A name, and what still tells it from others: TensorFlow's have the names of scopes before
-    them, and those of fused operators behind.
+    them, and those of fused operators behind. Rows of a tensor stay rows.
 
     >>> _shorter("model/act/Relu;model/add")
     ['model/act/Relu;model/add', 'model/act/Relu', 'act/Relu']
+    >>> _shorter("rows of model/act/Relu")
+    ['rows of model/act/Relu', 'rows of act/Relu']
     """
-    parts = name.split(";")[0].split("/")
-    ends = ["/".join(parts[i:]) for i in range(max(1, len(parts) - 1))]
+    rows = rows_name("")
+    prefix = rows if name.startswith(rows) else ""
+    parts = name.removeprefix(rows).split(";")[0].split("/")
+    ends = [prefix + "/".join(parts[i:]) for i in range(max(1, len(parts) - 1))]
     return list(dict.fromkeys([name, *ends]))
 
 
@@ -270,7 +274,13 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str], in_bands: int
     in_use = usage(plan)
     peak = max(in_use, key=lambda s: (in_use[s], -s), default=0)
     covered = overwritten(plan)
-    hatched = {(o.read, o.step) for o in covered} | {(o.written, o.step) for o in covered}
+    middles = {b.name: plan.offsets[b.name] + b.size // 2 for b in plan.buffers}
+    hatched = {
+        (name, o.step)
+        for o in covered
+        for name in (o.read, o.written)
+        if o.start <= middles[name] < o.end
+    }
 
     def paint(axes: Any) -> dict[str, str]:
         from matplotlib.patches import Rectangle
@@ -288,7 +298,7 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str], in_bands: int
             axes.add_patch(patch)
             tooltips[f"buffer{number}"] = f"{number}: {names[b.name]}, {b.size} bytes at {offset}"
             steps = range(b.first, b.last + 1)
-            plain = [s for s in steps if (b.name, s) not in hatched] or steps
+            plain = [s for s in steps if (b.name, s) not in hatched] or steps[:1]
             left = columns.left(plain[0])
             seen = columns.right(plain[-1]) - left
             text, rotation = _label(
