@@ -274,12 +274,16 @@ def memory_map(graph: Graph, plan: Plan, names: Mapping[str, str], in_bands: int
     in_use = usage(plan)
     peak = max(in_use, key=lambda s: (in_use[s], -s), default=0)
     covered = overwritten(plan)
-    middles = {b.name: plan.offsets[b.name] + b.size // 2 for b in plan.buffers}
+    # Labels keep to where the middle third of their buffer is not hatched.
+    middles = {
+        b.name: (plan.offsets[b.name] + b.size / 3, plan.offsets[b.name] + b.size * 2 / 3)
+        for b in plan.buffers
+    }
     hatched = {
         (name, o.step)
         for o in covered
         for name in (o.read, o.written)
-        if o.start <= middles[name] < o.end
+        if o.start < middles[name][1] and middles[name][0] < o.end
     }
 
     def paint(axes: Any) -> dict[str, str]:
