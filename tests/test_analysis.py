@@ -11,8 +11,10 @@ import pytest
 from edgecnn.ir import Graph
 from edgecnn.loading import load_path
 from firmware_export.analysis import analyze
+from firmware_export.c_writer import Provenance
 from firmware_export.export import export
-from firmware_export.preparation import Goal
+from firmware_export.memory.planner import plan
+from firmware_export.preparation import Goal, prepare
 from tests.streaming.networks import residual_network
 
 GOALS: dict[str, dict[str, Any]] = {
@@ -43,6 +45,16 @@ def check(graph: Graph, options: dict[str, Any], directory: Path) -> int:
 def test_has_the_arena_of_the_export(goal: str, tmp_path: Path) -> None:
     arena = check(residual_network(), GOALS[goal], tmp_path / "out")
     assert arena <= GOALS[goal].get("ram_limit", arena)
+
+
+def test_a_plan_that_the_chooser_made_is_not_looked_for_again() -> None:
+    """Of deep networks the last plan takes seconds."""
+    prepared = prepare(residual_network(), Goal(ram_limit=1000))
+    before = plan.cache_info().misses
+    arena = prepared.to_c(Provenance("", "", "")).plan.arena_bytes
+    assert plan.cache_info().misses == before
+    assert prepared.choice is not None
+    assert arena == prepared.choice.selection.arena_bytes
 
 
 #: Limits in bytes that each model can be exported for.

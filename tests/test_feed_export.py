@@ -80,7 +80,7 @@ def test_is_verified_and_profiled_from_its_folder(fed: Path) -> None:
         found = succeeds("profile", fed, "--cpu", core, "--json").json
         assert found["arena_bytes"] == manifest.read(fed)["arena_bytes"]
         assert len(found["layers"]) == len(manifest.read(fed)["layers"])
-        assert found["cycles"] > sum(layer["cycles"] for layer in found["layers"]) > 0
+        assert found["cycles"] >= sum(layer["cycles"] for layer in found["layers"]) > 0
 
 
 def negated(found: re.Match[str]) -> str:
