@@ -25,7 +25,7 @@ from firmware_export.memory.lifetimes import (
 )
 from firmware_export.memory.order import least_peak_order
 from firmware_export.memory.plan import ALIGNMENT, Plan
-from firmware_export.memory.planner import WORK, plan
+from firmware_export.memory.planner import plan
 from firmware_export.streaming.stream import Stream
 from firmware_export.streaming.tables import stage_calls, tables
 
@@ -212,8 +212,7 @@ class _Writer:
             for step, node in enumerate(graph.nodes)
         )
         calls = {step: layer for step, layer in enumerate(self.layers) if layer}
-        # The work is told as the chooser tells it, so that its last plan is found again.
-        self.plan = plan(problem(graph, calls, self.fused, stream), WORK)
+        self.plan = plan(problem(graph, calls, self.fused, stream))
         checker.check(self.plan)
         self.owner = storage(graph)
         self.index: Mapping[str, int] = {tensor: i for i, tensor in enumerate(graph.activations())}

@@ -148,16 +148,18 @@ class Sliding:
         written = np.arange(len(pixels)).reshape(-1, 1) * self.output[2]
         return overlaps(pixels + np.array(reads), written + np.array(ends), self.input_bytes)
 
-    def in_tiles(self, side: int) -> Overlaps:
-        """Of Winograd's kernels: two tiles are read, then ``side`` x ``side`` outputs of both
-        written."""
+    def in_tiles(self, tile: Pair, count: int = 2) -> Overlaps:
+        """Of Winograd's kernels: some tiles are read, then all outputs of these written.
+
+        ``tile`` is rows and columns of the outputs of one, ``count`` how many there are at a time.
+        """
         height, width, channels = self.output
-        rows, columns = (np.arange(0, n, side) for n in (height, width))
+        rows, columns = np.arange(0, height, tile[0]), np.arange(0, width, tile[1])
         first = first_bytes(rows - self.pad[0], columns - self.pad[1], self.image).ravel()
-        last_row = np.minimum(rows + side, height)[:, None] - 1
-        last = last_row * width + np.minimum(columns + side, width)[None, :]
+        last_row = np.minimum(rows + tile[0], height)[:, None] - 1
+        last = last_row * width + np.minimum(columns + tile[1], width)[None, :]
         ends = (last * channels).ravel()
-        whole = np.arange(0, first.size, 2)
+        whole = np.arange(0, first.size, count)
         return overlaps(
             np.minimum.reduceat(first, whole), np.maximum.reduceat(ends, whole), self.input_bytes
         )

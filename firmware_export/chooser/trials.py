@@ -158,10 +158,14 @@ def _portable(node: Node, graph: Graph) -> dict[str, CLayer]:
 
 
 def group_of_one(graph: Graph, core: Core, *, with_fast: bool) -> Group:
-    """The only layer of a graph, with portable code, and the fast kernels for it if wanted."""
+    """The only layer of a graph, with the fast kernels for it if wanted, else with portable code.
+
+    Alone in a program portable code is compiled for its one shape, and takes less time than beside
+    other layers: a trial says little of it.
+    """
     (node,) = graph.nodes
     fast = candidates(node, graph, core) if with_fast else {}
-    layers = {**_portable(node, graph), **fast}
+    layers = fast or _portable(node, graph)
     return Group(graph, ((0,),), {kernel: (layer,) for kernel, layer in layers.items()})
 
 

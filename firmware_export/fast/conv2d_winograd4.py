@@ -100,7 +100,7 @@ class Conv2DWinograd4(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": filters},
             scratch_bytes=POSITIONS * depth * 4 + max(sums, tiles),
-            overlaps=distances.convolution(p).in_tiles(SIDE),
+            overlaps=distances.convolution(p).in_tiles((SIDE, SIDE)),
         )
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from edgecnn.fixedpoint import wrap_int32
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
-from firmware_export import blocks, winograd
+from firmware_export import blocks, distances, winograd
 from firmware_export.convolution_layer import window_fields
 from firmware_export.exporters import CArray, CLayer
 from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
@@ -34,6 +34,8 @@ from firmware_export.fast_kernel import FastKernel, largest_sums, rescales_fast
 #: Added to the low channels of the last two pixels of a tile.
 OFFSET = 2048
 POSITIONS = 6
+#: Of a tile, side by side.
+OUTPUTS = 4
 #: 24 times a sum stays below 2**31 in magnitude.
 MAX_SUM = (1 << 31) // winograd.F4.scale
 
@@ -119,6 +121,7 @@ class Conv2DWinogradRows(FastKernel[Conv2DParams]):
             },
             shape={**window_fields(p), "output_channels": filters},
             scratch_bytes=scratch_bytes(p, 2),
+            overlaps=distances.convolution(p).in_tiles((1, OUTPUTS)),
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
+from firmware_export import distances
 from firmware_export.exporters import CLayer
 from firmware_export.fast import conv2d_winograd_rows as rows
 from firmware_export.fast_kernel import FastKernel
@@ -25,7 +26,10 @@ class Conv2DWinogradTile(FastKernel[Conv2DParams]):
         if layer is None:
             return None
         return replace(
-            layer, kernel="conv2d_winograd_tile", scratch_bytes=rows.scratch_bytes(params, 1)
+            layer,
+            kernel="conv2d_winograd_tile",
+            scratch_bytes=rows.scratch_bytes(params, 1),
+            overlaps=distances.convolution(params).in_tiles((1, rows.OUTPUTS), 1),
         )
 
 

@@ -85,14 +85,18 @@ def quick(problem: Problem) -> Plan:
     return Plan(problem.buffers, best.offsets, best.arena_bytes, problem.overlaps, bound)
 
 
-@lru_cache(maxsize=64)
 def plan(problem: Problem, work: int = WORK) -> Plan:
     """Place buffers in the smallest arena that there is.
 
     The plan says which size is proved to be the least. That it is its own is missed only where
     ``work``, in looks at pairs of buffers, does not suffice. The same problem gives the same plan
-    on every machine.
+    on every machine, and at once where it was planned before.
     """
+    return _searched(problem, work)
+
+
+@lru_cache(maxsize=64)
+def _searched(problem: Problem, work: int) -> Plan:
     best = quick(problem)
     proved, low, high = best.lower_bound, best.lower_bound, best.arena_bytes
     capacity, left = low, work
