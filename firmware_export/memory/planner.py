@@ -86,17 +86,17 @@ def quick(problem: Problem) -> Plan:
 
 
 def plan(problem: Problem, work: int = WORK) -> Plan:
+    """`search`, or what it found for the same problem before."""
+    return _known(problem, work)
+
+
+def search(problem: Problem, work: int = WORK) -> Plan:
     """Place buffers in the smallest arena that there is.
 
     The plan says which size is proved to be the least. That it is its own is missed only where
     ``work``, in looks at pairs of buffers, does not suffice. The same problem gives the same plan
-    on every machine, and at once where it was planned before.
+    on every machine.
     """
-    return _searched(problem, work)
-
-
-@lru_cache(maxsize=64)
-def _searched(problem: Problem, work: int) -> Plan:
     best = quick(problem)
     proved, low, high = best.lower_bound, best.lower_bound, best.arena_bytes
     capacity, left = low, work
@@ -117,6 +117,9 @@ def _searched(problem: Problem, work: int) -> Plan:
         left -= left // 2 - max(allowance.left, 0)
         capacity = (low + high) // 2 // ALIGNMENT * ALIGNMENT
     return replace(best, lower_bound=min(proved, high))
+
+
+_known = lru_cache(maxsize=64)(search)
 
 
 def _within(capacity: int, distances: Distances, work: Work) -> _Places | None:

@@ -20,7 +20,7 @@ from firmware_export.exporters import CLayer, Distance
 from firmware_export.memory import checker
 from firmware_export.memory.lifetimes import problem, scratch_name, storage
 from firmware_export.memory.plan import ALIGNMENT, Buffer, Overlap, Problem
-from firmware_export.memory.planner import plan, quick
+from firmware_export.memory.planner import plan, quick, search
 from tests.memory.networks import OFFICIAL, needs, reference_network
 
 
@@ -166,7 +166,7 @@ def test_deterministic_in_any_order_of_buffers(seed: int) -> None:
 def test_the_same_again() -> None:
     """Searched anew, not remembered."""
     needed = random_problem(21)
-    first, again = (plan.__wrapped__(needed, 200_000) for _ in range(2))
+    first, again = (search(needed, 200_000) for _ in range(2))
     assert dict(first.offsets) == dict(again.offsets)
     assert first == again
 
@@ -197,7 +197,7 @@ def check_network(graph: Graph, name: str) -> None:
     """The plan is proved to be the smallest, in less than 10 seconds."""
     needed = needs(graph)
     start = time.perf_counter()
-    result = plan.__wrapped__(needed)
+    result = search(needed)
     seconds = time.perf_counter() - start
     checker.check(result)
     print(f"{name}: {quick(needed).arena_bytes} to {result.arena_bytes} bytes, {seconds:.2f} s")
