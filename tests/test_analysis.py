@@ -26,6 +26,8 @@ GOALS: dict[str, dict[str, Any]] = {
     "limit and rows": {"ram_limit": 700, "feed": "rows", "cpu": "cortex-m0plus"},
     "board": {"board": "microbit-v2"},
 }
+#: Those that hold little that the others do not.
+OTHERS = ("limit and rows", "board")
 
 
 def check(graph: Graph, options: dict[str, Any], directory: Path) -> int:
@@ -41,7 +43,9 @@ def check(graph: Graph, options: dict[str, Any], directory: Path) -> int:
     return found.arena_bytes
 
 
-@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize(
+    "goal", [pytest.param(g, marks=pytest.mark.slow if g in OTHERS else ()) for g in GOALS]
+)
 def test_has_the_arena_of_the_export(goal: str, tmp_path: Path) -> None:
     arena = check(residual_network(), GOALS[goal], tmp_path / "out")
     assert arena <= GOALS[goal].get("ram_limit", arena)
