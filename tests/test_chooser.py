@@ -14,7 +14,7 @@ from edgecnn.passes.remove_channels import remove_channels
 from firmware_export import boards
 from firmware_export.chooser import Choice, budget_of, choose_kernels, plain_weight_bytes
 from firmware_export.chooser.excerpt import rows_of
-from firmware_export.chooser.selection import Budget, select
+from firmware_export.chooser.selection import Budget, Frame, select
 from firmware_export.chooser.trials import PORTABLE, linked_bytes
 from firmware_export.device.build import COMPILERS, unavailable
 from firmware_export.device.cores import CORES
@@ -45,7 +45,7 @@ def chosen() -> Choice:
 
 def limited(choice: Choice, budget: Budget) -> tuple[int, int, int]:
     """Cycles, flash and arena of a selection under a budget."""
-    found = select(layers(), choice.trials, budget)
+    found = select(Frame.of(layers()), choice.trials, budget)
     return found.cycles, found.flash_bytes, found.arena_bytes
 
 

@@ -14,7 +14,7 @@ from edgecnn.ops.max_pool2d import MaxPool2DAttributes
 from firmware_export import manifest
 from firmware_export.c_writer import Provenance, to_c
 from firmware_export.chooser import Choice, choose_kernels
-from firmware_export.chooser.selection import FUSED, SEPARATE, Budget, select
+from firmware_export.chooser.selection import FUSED, SEPARATE, Budget, Frame, select
 from firmware_export.device.target import choose
 from firmware_export.fast_kernel import SHARED
 from firmware_export.fused_kernel import pairs
@@ -116,7 +116,7 @@ def test_separate_where_that_is_faster() -> None:
     memory = choose_kernels(graph, M4, "memory")
     assert arena(graph, memory) < arena(graph, choice)
     limit = arena(graph, choice) - 1
-    assert select(graph, choice.trials, Budget(ram=limit)).arena_bytes <= limit
+    assert select(Frame.of(graph), choice.trials, Budget(ram=limit)).arena_bytes <= limit
 
 
 @pytest.mark.parametrize("optimize", ["speed", "balanced", "memory"])
@@ -129,9 +129,9 @@ def test_the_same_again_from_the_cache(optimize: str) -> None:
 
 def test_little_flash(chosen: Choice) -> None:
     most = chosen.selection.flash_bytes
-    smallest = select(network(), chosen.trials, Budget(flash=0))
+    smallest = select(Frame.of(network()), chosen.trials, Budget(flash=0))
     for limit in range(smallest.flash_bytes, most, 150):
-        found = select(network(), chosen.trials, Budget(flash=limit))
+        found = select(Frame.of(network()), chosen.trials, Budget(flash=limit))
         assert found.flash_bytes <= limit
         assert chosen.selection.cycles <= found.cycles <= smallest.cycles
 

@@ -25,8 +25,8 @@ from tests.command_line import small_int8
 from tests.fast import test_conv2d_pooled as pooled
 from tests.fast.fused_cases import pair_graph
 from tests.fast.kernel_table import M0PLUS, M4, every_kernel
+from tests.generated_networks import ALL_CASES, every_fused, numbered
 from tests.ops.case_table import PROVENANCE, Case, Constant, Value, build
-from tests.test_generated_c import ALL_CASES, every_fused, numbered
 
 OUTPUT = (0.005, 3)
 

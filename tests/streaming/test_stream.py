@@ -454,8 +454,8 @@ def test_bands_of_other_rows_do_not_join() -> None:
 def test_a_stage_has_four_inputs_at_most() -> None:
     """Sums that join one after the other each bring a tensor; the fifth is a stage of its own."""
     net = Sketch(image())
-    others = [net.conv("x0") for _ in range(5)]
-    total = net.conv("x0")
+    others = [net.conv("x0", (1, 1), (0, 0, 0, 0)) for _ in range(5)]
+    total = net.conv("x0", (1, 1), (0, 0, 0, 0))
     for other in others:
         total = net.add(total, other)
     stream = stream_of(net.graph(), 11, joined=True)
