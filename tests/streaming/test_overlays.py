@@ -19,7 +19,7 @@ from firmware_export.streaming.stream import Stream
 from tests.streaming import shadow
 from tests.streaming.networks import random_stream
 
-FEW, MANY = range(16), range(1000, 4000)
+FEW, MANY = range(10), range(1000, 4000)
 
 
 def check_plan(seed: int) -> bool:

@@ -174,7 +174,7 @@ def test_does_nothing_undefined(fed: bool, tmp_path: Path) -> None:
 
 
 @needs_gcc
-@pytest.mark.parametrize("start", range(3))
+@pytest.mark.parametrize("start", range(1))
 def test_random_networks_do_nothing_undefined(start: int, tmp_path: Path) -> None:
     found = next(filter(None, map(random_stream, range(5000 + 100 * start, 5100 + 100 * start))))
     check_sanitized(*found, tmp_path)
