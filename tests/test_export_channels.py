@@ -16,7 +16,7 @@ from edgecnn.ir import Array, Graph, Tensor
 from edgecnn.parity import Artifact, ParityReport, random_feeds, verify
 from edgecnn.passes.remove_channels import Removal, remove_channels
 from edgecnn.support import problems
-from firmware_export import export as export_module
+from firmware_export import preparation
 from firmware_export.export import Evidence
 from firmware_export.runners import HOST_RUNNERS, select
 from firmware_export.scratch import generated
@@ -120,7 +120,7 @@ def test_export_compares_with_all_channels(tmp_path: Path, monkeypatch: pytest.M
         removal = remove_channels(graph)
         return replace(removal, graph=damaged(removal.graph, graph.outputs[0]))
 
-    monkeypatch.setattr(export_module, "without_idle_channels", wrong)
+    monkeypatch.setattr(preparation, "without_idle_channels", wrong)
     with pytest.raises(ParityError, match="conv2d1"):
         edgecnn.export(idle(), tmp_path / "out", runners=["tflm", "numpy"])
     assert not (tmp_path / "out").exists()
