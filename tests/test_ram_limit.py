@@ -23,7 +23,7 @@ from tests.streaming.networks import residual_network
 
 M4 = choose("cortex-m4", None)
 #: Kernels take 2,656 bytes of the arena for the whole images of `residual_network`.
-LIMIT = 900
+LIMIT = 1000
 
 
 # --- the choice between points ----------------------------------------------------------------
