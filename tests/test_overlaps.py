@@ -141,7 +141,9 @@ def check_part(stem: str, directory: Path, part: slice, most: int = LAYERS) -> b
     return all(outcome.tight for outcome in outcomes)
 
 
-@pytest.mark.parametrize("stem", TABLED)
+@pytest.mark.parametrize(
+    "stem", [pytest.param(s, marks=pytest.mark.slow if i % 3 else ()) for i, s in enumerate(TABLED)]
+)
 def test_some_layers(stem: str, tmp_path: Path) -> None:
     assert check_part(stem, tmp_path, slice(0, 12), most=2)
 

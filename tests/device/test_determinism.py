@@ -37,6 +37,7 @@ def profiled(directory: Path, cpu: str, compiler: str, seed: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm_compiler", COMPILERS, indirect=True)
 def test_profiles_are_equal(arm_compiler: str, tmp_path: Path) -> None:
     graph = build(CASES, "convolutions")
