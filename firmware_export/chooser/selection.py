@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from edgecnn.ir import Graph
 from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer, portable_calls
-from firmware_export.memory.distances import Distances, lower_bound
+from firmware_export.memory.constraints import Distances, lower_bound
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.plan import Problem
 from firmware_export.memory.planner import WORK, plan, quick

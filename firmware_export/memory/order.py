@@ -9,7 +9,7 @@ from functools import cached_property
 
 from edgecnn.ir import Graph, Node
 from firmware_export.exporters import CLayer
-from firmware_export.memory.distances import Distances
+from firmware_export.memory.constraints import Distances
 from firmware_export.memory.lifetimes import overlaps, storage
 from firmware_export.memory.plan import Buffer, Overlap, Problem, aligned
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from firmware_export.memory.distances import Distances, lower_bound, meet
+from firmware_export.memory.constraints import Distances, lower_bound, meet
 from firmware_export.memory.plan import ALIGNMENT, Buffer, Plan, Problem, aligned
 from firmware_export.memory.search import OutOfWork, Search, Work, always_fits, groups
 

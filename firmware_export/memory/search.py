@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from firmware_export.memory.distances import FAR, Distances, Interval, Step, meet, steps
+from firmware_export.memory.constraints import FAR, Distances, Interval, Step, meet, steps
 from firmware_export.memory.plan import ALIGNMENT, Buffer, aligned
 
 Options = tuple[Interval, ...]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from firmware_export.memory import checker
-from firmware_export.memory.distances import Distances, lower_bound
+from firmware_export.memory.constraints import Distances, lower_bound
 from firmware_export.memory.plan import Buffer, Overlap, Plan, Problem
 from firmware_export.memory.search import OutOfWork, Search, Work, always_fits, groups
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from firmware_export.memory.distances import FAR, Distances, lower_bound, steps
+from firmware_export.memory.constraints import FAR, Distances, lower_bound, steps
 from firmware_export.memory.plan import Buffer, Overlap, Problem
 
 ANYWHERE = ((-FAR, FAR),)
