@@ -9,7 +9,7 @@ from typing import Any
 from edgecnn.errors import FitError, UserError
 from edgecnn.ir import INT8, INT32, Graph
 from firmware_export.boards import largest_span
-from firmware_export.chooser.curve import Point, curve, pick
+from firmware_export.chooser.curve import Point, beyond, curve, pick
 from firmware_export.chooser.selection import Budget, Frame, Selection, select, with_margin
 from firmware_export.chooser.streams import Bands, StreamChoice
 from firmware_export.chooser.trials import Trials, groups, linked_bytes, measured
@@ -126,7 +126,8 @@ def choose_kernels(
     trials = measured(found, core, used)
     budget = budget_of(given or graph, target, optimize)
     if not is_fed and ram_limit is None and optimize != "memory":
-        selection = _fitting(frame, trials, budget, core, used)
+        start = select(frame, trials, budget)
+        selection = _fitting(frame, trials, budget, core, used, start)
         if budget.ram is None or selection.arena_bytes <= budget.ram:
             return Choice(optimize, core.name, used, trials, selection)
     bands = Bands(graph, core, used or default_compiler())
@@ -142,8 +143,11 @@ def choose_kernels(
         after = frame
     else:
         after = Frame(graph, frame.portable, streamed.stream, streamed.arena_bytes)
+    start = replace(point.selection, arena_bytes=after.arena_with(point.selection.layers))
     rest = replace(budget, ram=point.arena_bytes, least_ram=False)
-    selection = _fitting(after, trials, rest, core, used, ahead)
+    selection = _fitting(after, trials, rest, core, used, start, ahead)
+    if ram_limit is not None and selection.arena_bytes > ram_limit:
+        raise beyond(ram_limit, selection.arena_bytes)
     return Choice(optimize, core.name, used, trials, selection, streamed, tuple(points))
 
 
@@ -165,15 +169,16 @@ def _fitting(
     budget: Budget,
     core: Core,
     compiler: str,
+    start: Selection,
     ahead: int = 0,
 ) -> Selection:
-    """The selection whose linked program fits the budget, as far as there is one.
+    """A selection, or one near it, whose linked program fits the budget, as far as there is one.
 
     Trials say nothing of what the layers without a choice, and the calls, take: where the rest is
     close to the budget, the network is linked, and what was too much is saved elsewhere. Layers in
     bands take the flash ``ahead``.
     """
-    selection, saved = select(frame, trials, budget.less(ahead)), 0
+    selection, saved = start, 0
     for _ in range(_ATTEMPTS):
         if budget.flash is None or ahead + selection.flash_bytes + _NEAR_BYTES < budget.flash:
             break

@@ -77,14 +77,13 @@ def _whole(frame: Frame, trials: Sequence[Trials], budget: Budget) -> list[Point
 
 def _counts(frame: Frame, bands: Bands, *, is_fed: bool) -> list[int]:
     """Numbers of layers in bands each of which makes the arena smaller than fewer do."""
-    rest = {s: replace(call, scratch_bytes=0) for s, call in frame.portable.items()}
-    least = None if is_fed else Frame(frame.graph, rest, work=_WORK).arena_bytes({}, {})
+    least = None if is_fed else frame.without_scratch(None, _WORK).arena_bytes({}, {})
     found = []
     for count in range(1, len(bands.windows) + 1):
         stream = _single_rows(bands, count, is_fed)
         if stream is None:
             continue
-        streamed = Frame(frame.graph, rest, stream, work=_WORK)
+        streamed = frame.without_scratch(stream, _WORK)
         if least is not None and streamed.bound({}, {}) >= least:
             continue  # a plan takes long
         arena = streamed.arena_bytes({}, {})
@@ -109,8 +108,7 @@ def _tail(
     frame: Frame, trials: Sequence[Trials], bands: Bands, count: int, is_fed: bool
 ) -> tuple[int, int]:
     """What comes behind some layers in bands: the least bytes, and by itself the least cycles."""
-    rest = {s: replace(call, scratch_bytes=0) for s, call in frame.portable.items()}
-    after = Frame(frame.graph, rest, _single_rows(bands, count, is_fed), work=_WORK)
+    after = frame.without_scratch(_single_rows(bands, count, is_fed), _WORK)
     return after.quick_bytes({}, {}), select(after, trials, Budget()).cycles
 
 
@@ -135,13 +133,17 @@ def pick(points: Sequence[Point], ram_limit: int | None, *, least_ram: bool) -> 
     if ram_limit is not None:
         within = [point for point in points if point.arena_bytes <= ram_limit]
         if not within:
-            least = min(point.arena_bytes for point in points)
-            raise FitError(
-                f"--ram-limit {ram_limit:,}: the smallest arena that was found has {least:,} bytes"
-            )
+            raise beyond(ram_limit, min(point.arena_bytes for point in points))
         points = within
     fastest = min(points, key=lambda p: p.cycles)
     if not least_ram:
         return fastest
     cheap = [p for p in points if p.cycles <= MOST_CYCLES * fastest.cycles]
     return min(cheap, key=lambda p: (p.arena_bytes, p.cycles))
+
+
+def beyond(ram_limit: int, least: int) -> FitError:
+    """Says that no arena within a limit was found."""
+    return FitError(
+        f"--ram-limit {ram_limit:,}: the smallest arena that was found has {least:,} bytes"
+    )

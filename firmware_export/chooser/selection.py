@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgecnn.ir import Graph
+from firmware_export.c_writer import fused_steps
 from firmware_export.chooser.trials import PORTABLE, Group, Trial, Trials
 from firmware_export.exporters import CLayer, portable_calls
 from firmware_export.memory.constraints import Distances, lower_bound
@@ -79,6 +80,11 @@ class Frame:
         """That of a graph without a stream."""
         return cls(graph, portable_calls(graph))
 
+    def without_scratch(self, stream: Stream | None, work: int) -> Frame:
+        """With layers that need no working memory, which none can be below."""
+        bare = {step: replace(call, scratch_bytes=0) for step, call in self.portable.items()}
+        return Frame(self.graph, bare, stream, work=work)
+
     @property
     def streamed(self) -> int:
         """Nodes in the stream, which no kernel of a group computes."""
@@ -101,6 +107,12 @@ class Frame:
     def arena_bytes(self, layers: Mapping[int, CLayer], fused: Mapping[int, int]) -> int:
         """Bytes of the arena with some calls instead of the portable ones."""
         return plan(self.problem(layers, fused), self.work).arena_bytes
+
+    def arena_with(self, chosen: Mapping[str, CLayer]) -> int:
+        """Bytes of the arena with fast layers by their outputs, as a `Selection` has them."""
+        places = {node.output: step for step, node in enumerate(self.graph.nodes)}
+        layers = {places[output]: layer for output, layer in chosen.items()}
+        return self.arena_bytes(layers, fused_steps(self.graph, chosen))
 
 
 class _Set:
