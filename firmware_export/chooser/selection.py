@@ -16,8 +16,9 @@ from firmware_export.memory.plan import Problem
 from firmware_export.memory.planner import WORK, plan, quick
 from firmware_export.streaming.stream import Stream
 
-#: Instead of a kernel: of layers that could be computed together, and of those that are.
-SEPARATE, FUSED = "separate", "fused"
+#: Instead of a kernel: of layers that could be computed together, of those that are, and of those
+#: that are all in bands of rows, whose kernels `StreamChoice` has.
+SEPARATE, FUSED, IN_BANDS = "separate", "fused", "in bands"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Budget:
 class Selection:
     """``kernels`` has the kernel of each group of trials, in their order; sizes in bytes.
 
-    `SEPARATE` stands there for a group of fused layers that is not taken, and `FUSED` for layers
-    that others have in them. ``layers`` are the C calls with fast kernels, by their nodes' first
+    `SEPARATE` stands there for a group of fused layers that is not taken, `FUSED` for layers that
+    others have in them, and `IN_BANDS` for those that a stream has. ``layers`` are the C calls with fast kernels, by their nodes' first
     output, the last node's where there are several.
     ``flash_bytes`` is code and weights of the layers that there were trials of.
     """
@@ -141,11 +142,15 @@ class _Set:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The kernel of each group, `SEPARATE`, or `FUSED`."""
+        """The kernel of each group, `SEPARATE`, `FUSED`, or `IN_BANDS`."""
         names = {id(group): trial.kernel for group, trial, _ in self.parts()}
-        return tuple(
-            names.get(id(g.group), SEPARATE if g.group.is_fused else FUSED) for g in self.groups
-        )
+        return tuple(names.get(id(g.group), self._instead(g.group)) for g in self.groups)
+
+    def _instead(self, group: Group) -> str:
+        """What stands for the kernel of a group that has none."""
+        if all(member[0] < self.frame.streamed for member in group.members):
+            return IN_BANDS
+        return SEPARATE if group.is_fused else FUSED
 
     @property
     def layers(self) -> dict[str, CLayer]:
