@@ -165,11 +165,17 @@ class Sliding:
         )
 
 
+def _image(shape: Shape) -> tuple[int, int, int]:
+    """Height, width and channels of (N, H, W, C)."""
+    _, height, width, channels = shape
+    return height, width, channels
+
+
 def convolution(p: ConvolutionParams) -> Sliding:
     """The window of a convolution."""
     return Sliding(
-        p.input_shape[1:4],  # type: ignore[arg-type]
-        p.output_shape[1:4],  # type: ignore[arg-type]
+        _image(p.input_shape),
+        _image(p.output_shape),
         p.stride,
         (p.padding[0], p.padding[2]),
         p.dilation,
@@ -180,8 +186,8 @@ def pool(p: PoolParams) -> Sliding:
     """The window of a pooling."""
     window = p.window
     return Sliding(
-        p.input_shape[1:4],  # type: ignore[arg-type]
-        p.output_shape[1:4],  # type: ignore[arg-type]
+        _image(p.input_shape),
+        _image(p.output_shape),
         window.stride,
         (window.padding[0], window.padding[2]),
     )

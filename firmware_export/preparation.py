@@ -61,9 +61,8 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A graph as it is written down, and how; ``given`` is the one that it was made from."""
+    """A graph as it is written down, and how; ``removal`` says what was left out of it."""
 
-    given: Graph
     removal: Removal
     graph: Graph
     target: Target
@@ -112,7 +111,7 @@ def prepare(graph: Graph, goal: Goal, step: Callable[[str], None] = lambda text:
             raise UserError(
                 f"--feed rows and --ram-limit try kernels on an emulated core: {missing}"
             )
-        return Prepared(graph, removal, ordered, target, None)
+        return Prepared(removal, ordered, target, None)
     choice = choose_kernels(
         ordered,
         target,
@@ -122,4 +121,4 @@ def prepare(graph: Graph, goal: Goal, step: Callable[[str], None] = lambda text:
         is_fed=goal.is_fed,
         step=step,
     )
-    return Prepared(graph, removal, ordered, target, choice)
+    return Prepared(removal, ordered, target, choice)

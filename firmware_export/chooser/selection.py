@@ -42,8 +42,8 @@ class Selection:
     """``kernels`` has the kernel of each group of trials, in their order; sizes in bytes.
 
     `SEPARATE` stands there for a group of fused layers that is not taken, `FUSED` for layers that
-    others have in them, and `IN_BANDS` for those that a stream has. ``layers`` are the C calls with fast kernels, by their nodes' first
-    output, the last node's where there are several.
+    others have in them, and `IN_BANDS` for those that a stream has. ``layers`` are the C calls
+    with fast kernels, by their nodes' first output, the last node's where there are several.
     ``flash_bytes`` is code and weights of the layers that there were trials of.
     """
 

@@ -25,7 +25,7 @@ _ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
 
 #: Looks at pairs of buffers that a plan may take: a few seconds.
 WORK = 3_000_000
-#: More buffers than networks have whose plans are found.
+#: Networks have fewer buffers in use near each other; among more the search hardly ever ends.
 MANY = 80
 
 
@@ -96,9 +96,8 @@ def search(problem: Problem, work: int = WORK) -> Plan:
     """Place buffers in the smallest arena that there is.
 
     The plan says which size is proved to be the least. That it is its own is missed only where
-    ``work``, in looks at pairs of buffers, does not suffice; of over `MANY` buffers, among which
-    the search seldom ends, a twentieth of it is spent. The same problem gives the same plan on
-    every machine.
+    ``work``, in looks at pairs of buffers, does not suffice; of more than `MANY` buffers a
+    twentieth of it is spent. The same problem gives the same plan on every machine.
     """
     best = quick(problem)
     proved, low, high = best.lower_bound, best.lower_bound, best.arena_bytes

@@ -3,9 +3,9 @@
 What `Schedule` does on numbers ``edgecnn_stream.h`` does on rows, step by step: a row of the
 input comes, and then, again and again, the last stage that has the rows for its next band runs,
 until there is none; then a row of padding goes below the first tensor that has come whole, and so
-on. A stage takes rows from lines and puts rows in one. A line holds a number of
-rows of a tensor; where there is no room for more, those that no stage needs any more make place.
-Until its first row comes, and the padding above with it, a line's memory is free for others.
+on. A stage takes rows from lines and puts rows in one. A line holds a number of rows of a tensor;
+where there is no room for more, those that no stage needs any more make place. Until its first
+row comes, and the padding above with it, a line's memory is free for others.
 """
 
 from __future__ import annotations
