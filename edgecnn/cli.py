@@ -1,4 +1,4 @@
-"""The command line. Here, in ``cli_profile.py`` and ``__init__.py``, the two packages meet."""
+"""The command line. Here, in ``cli_*.py`` and ``__init__.py``, the two packages meet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from edgecnn.cli_models import command, labelled, load, quantize, source
+from edgecnn.cli_evaluate import evaluate
+from edgecnn.cli_models import command, folder_blamed, labelled, load, quantize, source
 from edgecnn.cli_options import (
     BoardOption,
-    Calibration,
     Calibrations,
     Compiler,
     Cpu,
@@ -38,7 +38,6 @@ from edgecnn.cli_options import (
 from edgecnn.cli_profile import profile
 from edgecnn.console import Console, number, print_error
 from edgecnn.display import (
-    show_accuracy,
     show_analysis,
     show_export,
     show_parity,
@@ -49,8 +48,6 @@ from edgecnn.errors import (
     CheckError,
     EdgecnnError,
     FitError,
-    GeneratedCodeError,
-    ModelFormatError,
     ParityError,
     UnsupportedError,
     UserError,
@@ -207,7 +204,7 @@ def verify(
 
     console = Console(as_json=as_json, quiet=quiet)
     chosen = select(runners, compiler)
-    with console.working("loading"), _folder_blamed(target), _artifact(target) as artifact:
+    with console.working("loading"), folder_blamed(target), _artifact(target) as artifact:
         if inputs is None:
             feeds = draw_feeds(artifact, samples, seed)
         else:
@@ -223,17 +220,6 @@ def verify(
         show_parity(console, report)
     if not report.passed:
         raise CheckError(report.summary())
-
-
-@contextmanager
-def _folder_blamed(target: str) -> Iterator[None]:
-    """Say that an exported folder is at fault where its C, which we wrote whole, is broken."""
-    try:
-        yield
-    except GeneratedCodeError as error:
-        if not Path(target).is_dir():
-            raise
-        raise ModelFormatError(f"{target} is no sound export any more: {error}") from error
 
 
 @contextmanager
@@ -256,57 +242,7 @@ def _artifact(target: str) -> Iterator[Any]:
         yield artifact
 
 
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(help="Model as for export, or an exported folder.")],
-    data: Annotated[Path, typer.Option(help="Labelled data: .npz with x and y.")],
-    calibration: Calibration = None,
-    ranges: Annotated[
-        Ranges | None, typer.Option(help="How activation ranges are chosen.", show_default="mse")
-    ] = None,
-    input_shape: InputShape = None,
-    weights: Weights = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Accuracy of float and int8 on labelled data."""
-    from edgecnn.evaluate import evaluate as measure
-    from firmware_export import manifest
-    from firmware_export.scratch import compiled
-
-    console = Console(as_json=as_json, quiet=quiet)
-    with console.working("loading"), _folder_blamed(model):
-        if Path(model).is_dir():
-            given = {
-                "--calibration": calibration,
-                "--ranges": ranges,
-                "--input-shape": input_shape,
-                "--weights": weights,
-            }
-            _refuse_with_folder(model, [option for option, value in given.items() if value])
-            artifact = manifest.open_export(Path(model))
-            int8, float_graph = artifact.graph, None
-        else:
-            graph = load(model, input_shape, weights)
-            how = (ranges or Ranges.mse).value
-            int8, float_graph, _ = quantize(graph, model, calibration, how, console)
-            artifact = None
-        x, y = labelled(float_graph or int8, data)
-        console.step("compiling for this machine")
-        with compiled(int8, artifact) as session:
-            console.step("running")
-            accuracy = measure(int8, session.run_on_all_cores, x, y, float_graph=float_graph)
-    if not console.json(accuracy.to_json()):
-        show_accuracy(console, accuracy)
-
-
-def _refuse_with_folder(folder: str, options: list[str]) -> None:
-    """Raise `UserError` for options that say how to read a model, where there is none to read."""
-    if options:
-        raise UserError(
-            f"{options[0]} says how to read or quantize a model; {folder} is an exported folder, "
-            f"whose network is int8 already: leave {options[0]} out, or name the model"
-        )
+app.command()(evaluate)
 
 
 @app.command()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import DataError, UserError
+from edgecnn.errors import DataError, GeneratedCodeError, ModelFormatError, UserError
 
 if TYPE_CHECKING:
     from edgecnn.console import Console
@@ -64,6 +66,17 @@ def labelled(graph: Any, path: Path | None) -> Any:
     x, y = load_file(path, graph.inputs)
     feeds = to_feeds(graph, x, f"the data in {path}")
     return feeds, check_labels(y, len(next(iter(feeds.values()))), path)
+
+
+@contextmanager
+def folder_blamed(target: str) -> Iterator[None]:
+    """Say that an exported folder is at fault where its C, which we wrote whole, is broken."""
+    try:
+        yield
+    except GeneratedCodeError as error:
+        if not Path(target).is_dir():
+            raise
+        raise ModelFormatError(f"{target} is no sound export any more: {error}") from error
 
 
 def command(words: list[tuple[str, Any]], models: list[str]) -> str:
