@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -49,6 +50,16 @@ def host_compiler() -> tuple[str, ...]:
         if shutil.which(name):
             return (name,)
     raise UserError("no C compiler found: pip install ziglang, or set EDGECNN_CC")
+
+
+@functools.cache
+def compiler_version(compiler: tuple[str, ...]) -> str:
+    """What tells a compiler from others, and from itself after an update."""
+    if "ziglang" in compiler:
+        return f"zig {importlib.metadata.version('ziglang')}"
+    programs = [Path(found).resolve() for word in compiler if (found := shutil.which(word))]
+    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in programs]
+    return repr((compiler, facts))
 
 
 def native_flag(compiler: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import joblib
 
+from edgecnn.cache import cache_folder, keep
 from edgecnn.ir import Graph, Node
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import CNetwork, Provenance, instance_name, to_c
@@ -216,11 +217,11 @@ def _excerpt(group: Group, core: Core) -> tuple[Group, float]:
 def _tried(group: Group, core: Core, compiler: str) -> tuple[Trial, ...]:
     graph, chosen = _side_by_side(group)
     network = to_c(graph, _NAME, Provenance("", "", ""), chosen=chosen)
-    entry = _cache_folder() / f"{_key(network, core, compiler)}.json"
+    entry = cache_folder() / f"{_key(network, core, compiler)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return tuple(Trial(**fields) for fields in json.loads(entry.read_text()))
     trials = _measure(graph, network, group, core, compiler)
-    _keep(entry, json.dumps([asdict(trial) for trial in trials]))
+    keep(entry, json.dumps([asdict(trial) for trial in trials]).encode())
     return trials
 
 
@@ -291,15 +292,6 @@ def linked_bytes(
 # --- the cache --------------------------------------------------------------------------------
 
 
-def _cache_folder() -> Path:
-    """Where trials are kept: ``EDGECNN_CACHE``, else the user's folder for such files."""
-    given = os.environ.get("EDGECNN_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "edgecnn"
-
-
 @functools.cache
 def _compiler_version(compiler: str) -> str:
     if compiler == "clang":
@@ -317,13 +309,3 @@ def _key(network: CNetwork, core: Core, compiler: str) -> str:
         MODELS[core.name],
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _keep(entry: Path, text: str) -> None:
-    """Write a file of the cache whole or not at all; a cache that cannot be written is none."""
-    with contextlib.suppress(OSError):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=entry.parent)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(temporary, entry)

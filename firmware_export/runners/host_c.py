@@ -6,8 +6,6 @@ import concurrent.futures
 import ctypes
 import itertools
 import os
-import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +19,12 @@ from edgecnn.ir import Array, Tensor
 from edgecnn.operators import Dialect
 from edgecnn.parity import Artifact
 from firmware_export.c_writer import environment
+from firmware_export.host_library import MAIN, load
 from firmware_export.memory.plan import ALIGNMENT
-from firmware_export.toolchain import compile_c, host_compiler, native_flag
 
 #: Bytes around the arena that no run may touch, and what they hold.
 GUARD_BYTES = 64
 GUARD_VALUE = 0x5A
-
-FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared")
 
 
 class _Arena:
@@ -83,8 +79,8 @@ class HostCSession:
         self._outputs = [self._port(name, name in self._ends) for name in graph.outputs]
         self._float_io = float_io
         self._is_fed = artifact.is_fed
-        self._library = self._compile(artifact.c_directory, artifact.name)
-        self._arena_size = int(self._library.edgecnn_host_arena_size())
+        self._sources = self._read(artifact.c_directory, artifact.name)
+        self._open()
 
     def _port(self, name: str, is_float: bool) -> _Port:
         tensor = self._graph.tensors[name]
@@ -93,8 +89,10 @@ class HostCSession:
             tensor = Tensor(outside, tensor.shape)
         return _Port(tensor, self._names.index(name), self._graph.tensors[name].nbytes, is_float)
 
-    def _compile(self, directory: Path, name: str) -> Any:
-        source = (
+    def _read(self, directory: Path, name: str) -> dict[str, bytes]:
+        """The C by file, and what runs it."""
+        files = {p.name: p.read_bytes() for p in directory.glob("*.[ch]") if p.is_file()}
+        source: str = (
             environment()
             .get_template("host.c.j2")
             .render(
@@ -109,27 +107,28 @@ class HostCSession:
                 is_fed=self._is_fed,
             )
         )
-        build = tempfile.TemporaryDirectory(prefix="edgecnn-")
-        weakref.finalize(self, build.cleanup)
-        path = Path(build.name)
-        (path / "host.c").write_text(source)
-        compiler = host_compiler()
-        include = f"-I{directory.resolve()}"
-        compile_c(
-            compiler, [*FLAGS, native_flag(compiler), include, "host.c", "-o", "host.so"], path
-        )
-        try:
-            library = ctypes.CDLL(str(path / "host.so"))
-        except OSError as error:  # a function that is called and nowhere defined
-            reason = str(error).rpartition(": ")[2]
-            raise GeneratedCodeError(f"the generated C cannot be loaded: {reason}") from error
+        return {**files, MAIN: source.encode()}
+
+    def _open(self) -> None:
+        """Compile and load; a network that is traced is not run again and again, and not kept."""
+        library = load(self._sources, kept=not self._trace)
         pointer = ctypes.c_void_p
         library.edgecnn_host_run.argtypes = [pointer, ctypes.c_size_t, pointer, pointer, pointer]
         library.edgecnn_host_run.restype = ctypes.c_int
         library.edgecnn_host_arena_size.restype = ctypes.c_uint32
         if self._trace:
             library.edgecnn_host_shown.restype = ctypes.POINTER(ctypes.c_uint8)
-        return library
+        self._library = library
+        self._arena_size = int(library.edgecnn_host_arena_size())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the library, which another process compiles, or finds, for its own machine."""
+        return {name: value for name, value in vars(self).items() if name != "_library"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Load the library."""
+        vars(self).update(state)
+        self._open()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute samples; see `edgecnn.parity.Session`."""
