@@ -26,9 +26,12 @@ Int64 = NDArray[np.int64]
 
 def round_half_away(x: ArrayLike) -> NDArray[Any]:
     """Round to the nearest integer, halves away from zero, as C's ``round``."""
-    # Not floor(x + 0.5): that rounds 0.49999999999999994 up.
-    fraction, whole = np.modf(x)
-    return whole + np.where(np.abs(fraction) >= 0.5, np.sign(fraction), 0)
+    reals = np.asarray(x)
+    if reals.dtype.kind != "f":
+        reals = reals.astype(np.float64)
+    # Not the half itself: with it the sum of what is nearest below a half would be 1.
+    below_half = np.nextafter(reals.dtype.type(0.5), reals.dtype.type(0))
+    return np.trunc(reals + np.copysign(below_half, reals)) + 0  # no negative zero
 
 
 def round_half_even(x: ArrayLike) -> NDArray[Any]:
