@@ -49,22 +49,28 @@ def load(model: Any, example: Any = None, *, input_shapes: Any = None) -> Graph:
     return loading.load_module(model, example)
 
 
-def quantize(graph: Graph, calibration: Iterable[Any], *, ranges: str = "mse") -> Graph:
+def quantize(
+    graph: Graph, calibration: Iterable[Any], *, ranges: str = "auto", repair: str = "all"
+) -> Graph:
     """Quantize a float graph to int8.
 
     ``calibration`` is an array (samples, …), or any iterable of arrays or tensors, samples or
-    batches, in the layout and the units of the model as given. ``ranges`` is ``"mse"`` (least
-    squared error) or ``"minmax"``. An int8 graph is returned as it is. Raises
-    `edgecnn.errors.DataError` for data that are empty, misshapen or not finite.
+    batches, in the layout and the units of the model as given. ``ranges`` says how the range of an
+    activation is chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, or ``"auto"``,
+    which takes the one of these that changes the network's outputs least. ``repair`` is ``"all"``,
+    ``"none"``, or some of ``"equalize,rounding,bias"``. An int8 graph is returned as it is. Raises
+    `edgecnn.errors.DataError` for data that are empty, misshapen or not finite, and
+    `edgecnn.errors.UserError` for an unknown word.
     """
     from edgecnn.data import to_feeds
-    from edgecnn.quantization.quantize import quantize_graph
+    from edgecnn.quantization.recipe import Recipe, quantize_by_recipe
     from edgecnn.support import require_supported
 
+    recipe = Recipe.parse(ranges, repair)
     if graph.is_quantized:
         return graph
     require_supported(graph)
-    int8 = quantize_graph(graph, to_feeds(graph, calibration), ranges)
+    int8 = quantize_by_recipe(graph, to_feeds(graph, calibration), recipe).graph
     require_supported(int8)
     return int8
 

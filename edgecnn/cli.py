@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from edgecnn.cli_evaluate import evaluate
-from edgecnn.cli_models import command, folder_blamed, labelled, load, quantize, source
+from edgecnn.cli_models import command, folder_blamed, labelled, load, quantize, recipe, source
 from edgecnn.cli_options import (
     BoardOption,
     Calibrations,
@@ -30,8 +30,8 @@ from edgecnn.cli_options import (
     OptimizeOption,
     Quiet,
     RamLimit,
-    Ranges,
     RangesOption,
+    RepairOption,
     SharedArena,
     Weights,
 )
@@ -96,7 +96,8 @@ def export(
     optimize: OptimizeOption = Optimize.balanced,
     ram_limit: RamLimit = None,
     feed: FeedOption = Feed.input,
-    ranges: RangesOption = Ranges.mse,
+    ranges: RangesOption = None,
+    repair: RepairOption = None,
     float_io: Annotated[
         bool,
         typer.Option("--float-io", help="float32 in and out: of the .tflite, and also of the C."),
@@ -125,6 +126,7 @@ def export(
         model, shared_arena=shared_arena, reading=[k for k, value in reading.items() if value]
     )
     names, data_of = for_each("--name", name, model), for_each("--data", data, model)
+    how = recipe(ranges, repair)
     with _parity_reported(console), console.working("reading the model"):
         graphs = {each: load(each, input_shape, weights) for each in model}
         floats = [each for each, graph in graphs.items() if not graph.is_quantized]
@@ -133,12 +135,10 @@ def export(
         console.step("quantizing")
         networks = []
         for each, graph in graphs.items():
-            int8, float_graph, feeds = quantize(
-                graph, each, calibration_of.get(each), ranges.value, console
-            )
+            int8, made, feeds = quantize(graph, each, calibration_of.get(each), how, console)
             x, y = labelled(graph, data_of[each])
-            proof = Evidence(float_graph, feeds, x, y)
-            given = source(each) if float_graph is None else None
+            proof = Evidence(None if made is None else graph, feeds, x, y, made)
+            given = source(each) if made is None else None
             networks.append(Network(int8, names[each] or "", proof, given))
         words = [
             ("--calibration", calibration),
@@ -149,7 +149,8 @@ def export(
             ("--optimize", optimize.value),
             ("--ram-limit", ram_limit),
             ("--feed", feed.value if feed is Feed.rows else ""),
-            ("--ranges", ranges.value if floats else ""),
+            ("--calibration-method", ranges.value if ranges and floats else ""),
+            ("--repair", repair if floats else ""),
             ("--float-io", float_io),
             ("--keep-channels", keep_channels),
             ("--shared-arena", shared_arena),

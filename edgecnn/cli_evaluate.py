@@ -7,8 +7,16 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli_models import folder_blamed, labelled, load, quantize
-from edgecnn.cli_options import Calibration, InputShape, Json, Quiet, Ranges, Weights
+from edgecnn.cli_models import folder_blamed, labelled, load, quantize, recipe
+from edgecnn.cli_options import (
+    Calibration,
+    InputShape,
+    Json,
+    Quiet,
+    RangesOption,
+    RepairOption,
+    Weights,
+)
 from edgecnn.console import Console
 from edgecnn.display import show_accuracy
 from edgecnn.errors import UserError
@@ -18,9 +26,8 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model as for export, or an exported folder.")],
     data: Annotated[Path, typer.Option(help="Labelled data: .npz with x and y.")],
     calibration: Calibration = None,
-    ranges: Annotated[
-        Ranges | None, typer.Option(help="How activation ranges are chosen.", show_default="mse")
-    ] = None,
+    ranges: RangesOption = None,
+    repair: RepairOption = None,
     input_shape: InputShape = None,
     weights: Weights = None,
     as_json: Json = False,
@@ -36,7 +43,8 @@ def evaluate(
         if Path(model).is_dir():
             given = {
                 "--calibration": calibration,
-                "--ranges": ranges,
+                "--calibration-method": ranges,
+                "--repair": repair,
                 "--input-shape": input_shape,
                 "--weights": weights,
             }
@@ -45,8 +53,9 @@ def evaluate(
             int8, float_graph = artifact.graph, None
         else:
             graph = load(model, input_shape, weights)
-            how = (ranges or Ranges.mse).value
-            int8, float_graph, _ = quantize(graph, model, calibration, how, console)
+            how = recipe(ranges, repair)
+            int8, made, _ = quantize(graph, model, calibration, how, console)
+            float_graph = None if made is None else graph
             artifact = None
         x, y = labelled(float_graph or int8, data)
         console.step("compiling for this machine")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.errors import DataError, GeneratedCodeError, ModelFormatError, UserError
 
 if TYPE_CHECKING:
+    from edgecnn.cli_options import Ranges
     from edgecnn.console import Console
+    from edgecnn.quantization.recipe import Recipe
 
 
 def load(model: str, input_shape: list[str] | None, weights: Path | None) -> Any:
@@ -36,25 +38,35 @@ def source(model: str) -> bytes | None:
     return path.read_bytes() if path.suffix == ".tflite" else None
 
 
+def recipe(ranges: Ranges | None, repairs: str | None) -> Recipe:
+    """How to quantize, from the options; `UserError` for unknown words."""
+    from edgecnn.quantization.recipe import AUTO, Recipe
+
+    return Recipe.parse(ranges.value if ranges else AUTO, repairs or "all")
+
+
 def quantize(
-    graph: Any, model: str, calibration: Path | None, ranges: str, console: Console
+    graph: Any, model: str, calibration: Path | None, recipe: Recipe, console: Console
 ) -> Any:
-    """An int8 graph, and the float graph and calibration samples where there are any."""
-    import edgecnn
+    """An int8 graph; and where it was made here, how, and of which samples."""
     from edgecnn.data import load_file, to_feeds
+    from edgecnn.quantization.recipe import quantize_by_recipe
     from edgecnn.support import require_supported
 
+    require_supported(graph)
     if graph.is_quantized:
         if calibration is not None:
             console.note(f"{model} is int8 already: --calibration is not used")
-        require_supported(graph)
         return graph, None, None
     if calibration is None:
         raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
     x, _ = load_file(calibration, graph.inputs)
     what = f"the calibration data in {calibration}"
     feeds = to_feeds(graph, x, what)
-    return edgecnn.quantize(graph, x, ranges=ranges), graph, feeds
+    made = quantize_by_recipe(graph, feeds, recipe, console.step)
+    require_supported(made.graph)
+    console.note(made.summary())
+    return made.graph, made, feeds
 
 
 def labelled(graph: Any, path: Path | None) -> Any:

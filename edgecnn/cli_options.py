@@ -27,8 +27,11 @@ class Feed(StrEnum):
 class Ranges(StrEnum):
     """How activation ranges are chosen from calibration data."""
 
-    mse = "mse"
+    auto = "auto"
     minmax = "minmax"
+    percentile = "percentile"
+    mse = "mse"
+    entropy = "entropy"
 
 
 Model = Annotated[str, typer.Argument(help="file.onnx, file.tflite, file.pt2 or module:factory")]
@@ -56,7 +59,23 @@ InputShape = Annotated[
 Weights = Annotated[
     Path | None, typer.Option(help="State dict for package.module:factory (tensors only).")
 ]
-RangesOption = Annotated[Ranges, typer.Option(help="How activation ranges are chosen.")]
+RangesOption = Annotated[
+    Ranges | None,
+    typer.Option(
+        "--calibration-method",
+        "--ranges",
+        help="How ranges of activations are chosen; auto tries all and takes the best for each.",
+        show_default="auto",
+    ),
+]
+RepairOption = Annotated[
+    str | None,
+    typer.Option(
+        "--repair",
+        help="What int8 is repaired with: all, none, or some of equalize,rounding,bias.",
+        show_default="all",
+    ),
+]
 BoardOption = Annotated[
     str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
 ]

@@ -17,6 +17,10 @@ class Extremum(BinaryOperator[Attributes, BinaryParams]):
     summary = "with broadcasting; one operand may be constant; all have one scale"
     output_range = OutputRange.SHARED
 
+    def is_homogeneous(self, attributes: Attributes) -> bool:
+        """Yes."""
+        return True
+
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> BinaryParams:
         """Shapes and constants are all."""
         return shapes_and_constants(node, graph)

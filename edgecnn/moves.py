@@ -39,6 +39,9 @@ class Move(Operator[A, MoveParams[A]]):
     def evaluate_float(self, attributes: A, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         return self.move(attributes, [x for x in inputs if x is not None])
 
+    def is_homogeneous(self, attributes: A) -> bool:
+        return True
+
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> MoveParams[A]:
         attributes = node.attributes
         assert isinstance(attributes, self.attributes)

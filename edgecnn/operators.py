@@ -84,6 +84,8 @@ class Operator(Generic[A, P]):
     #: Inputs that are weights (where `weights_axis` is set), and the bias of each: the one that is
     #: in steps of the scale of input 0 times theirs.
     weight_biases: ClassVar[Mapping[int, int | None]] = {1: 2}
+    #: The layer is a product of matrices: `columns` times `filters`, and a bias (input 2).
+    sums_columns: ClassVar[bool] = False
 
     def infer_shapes(self, attributes: A, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Shapes of the outputs from the shapes of the inputs (``()`` for an absent one)."""
@@ -131,6 +133,30 @@ class Operator(Generic[A, P]):
     def with_internal_ranges(self, attributes: A, ranges: Mapping[str, tuple[float, float]]) -> A:
         """Attributes of the int8 node, from the observed ranges of its `internal_values`."""
         return attributes
+
+    def is_homogeneous(self, attributes: A) -> bool:
+        """Whether ``op(a * x)`` is ``a * op(x)`` for every positive a, before fused activations.
+
+        All activation inputs are scaled alike, and constants that are not slopes with them.
+        """
+        return False
+
+    def columns(self, attributes: A, x: Array, weights_shape: Shape) -> Array:
+        """The values of input 0 that the weights (input 1) multiply: (groups, rows, depth).
+
+        A sum of output channel ``g * outputs + j`` is a row of group g times filter j of it, as
+        `filters` has that; there is a row for each position of each sample. ``x`` is (N, ...),
+        padded with 0. Of operators that say `sums_columns`.
+        """
+        raise NotImplementedError
+
+    def filters(self, weights: Array, groups: int) -> Array:
+        """The weights as (groups, outputs, depth), in the order of `columns`."""
+        return weights.reshape(groups, len(weights) // groups, -1)
+
+    def from_filters(self, filters: Array, weights_shape: Shape) -> Array:
+        """What `filters` was given."""
+        return filters.reshape(weights_shape)
 
     def permuted(self, attributes: A, permutation: tuple[int, ...]) -> A | None:
         """Attributes that do the same to inputs whose axes are in another order.

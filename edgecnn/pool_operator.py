@@ -68,6 +68,10 @@ class PoolOperator(Operator[A, PoolParams]):
         attributes = replace(a, padding=(0, 0, left, right))
         return RowWindow(attributes, a.size[0], a.stride[0], above, self.neutral)
 
+    def is_homogeneous(self, attributes: A) -> bool:
+        """Yes."""
+        return True
+
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> PoolParams:
         """The window, and the limits of the fused activation."""
         a = node.attributes

@@ -66,6 +66,10 @@ P = TypeVar("P", bound=Rescaled)
 class SummingOperator(Reduction, Operator[A, P]):
     """A reduction that adds up int32 and rescales the sum."""
 
+    def is_homogeneous(self, attributes: A) -> bool:
+        """Yes."""
+        return True
+
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         """Too many dimensions, and what int32 cannot hold."""
         a = node.attributes

@@ -142,6 +142,33 @@ def run_int(
     return _run(graph, feeds, _int_node(graph, lower_all(graph) if params is None else params))
 
 
+#: `run_float` or `run_int`.
+Run = Callable[[Graph, Mapping[str, Array]], Values]
+
+
+def run_in_parts(
+    run: Run, graph: Graph, feeds: Mapping[str, Array], names: Sequence[str] | None = None
+) -> Values:
+    """Some activations, or all of them, of as many samples as are given, a few at a time."""
+    wanted = graph.activations() if names is None else names
+    count = len(feeds[graph.inputs[0]])
+    parts = []
+    for part in chunks(count, graph):
+        values = run(graph, {name: feeds[name][part] for name in graph.inputs})
+        parts.append({name: values[name] for name in wanted})
+    return {name: np.concatenate([found[name] for found in parts]) for name in wanted}
+
+
+def run_node(run: Run, graph: Graph, node: Node, values: Mapping[str, Array]) -> Values:
+    """The outputs of one node, a few samples at a time.
+
+    ``values[name]`` is (samples, *shape) for each activation that it reads.
+    """
+    inputs = tuple(dict.fromkeys(graph.activation_inputs(node)))
+    alone = graph.replace(nodes=(node,), inputs=inputs, outputs=node.outputs)
+    return run_in_parts(run, alone, values, node.outputs)
+
+
 def chunks(count: int, graph: Graph, budget: int = 1 << 26) -> Iterator[slice]:
     """Slices of samples whose activations together stay near ``budget`` bytes."""
     per_sample = 16 * sum(graph.tensors[name].size for name in graph.activations())

@@ -17,6 +17,7 @@ from edgecnn.macs import total_macs
 from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
 from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError, layer_errors
+from edgecnn.quantization.recipe import Quantized
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
 from firmware_export.c_writer import CNetwork, Provenance, check_name
@@ -45,13 +46,15 @@ class Evidence:
     """What the accuracy and the quantization error are measured on; all of it optional.
 
     ``feeds`` are float32 samples of the float graph's inputs in graph layout; ``x`` and ``y``
-    are labelled samples, ``x`` likewise (int8 where there is no float graph).
+    are labelled samples, ``x`` likewise (int8 where there is no float graph). ``quantized`` says
+    how the int8 graph was made of the float graph.
     """
 
     float_graph: Graph | None = None
     feeds: Mapping[str, Array] | None = None
     x: Mapping[str, Array] | None = None
     y: Array | None = None
+    quantized: Quantized | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ class ExportResult:
     choice: Choice | None = None
     #: What `remove_channels` found; None where all channels were to be kept.
     channels: ChannelReport | None = None
+    #: How the network was quantized; None where it came as int8.
+    quantized: Quantized | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``edgecnn export --json`` prints."""
@@ -84,6 +89,8 @@ class ExportResult:
             "weight_bytes": self.weight_bytes,
             "tflite_bytes": self.tflite_bytes,
         }
+        if self.quantized is not None:
+            result["quantization"] = self.quantized.to_json()
         if self.channels is not None:
             result["channels"] = self.channels.to_json()
         if self.accuracy is not None:
@@ -190,6 +197,7 @@ def export(
             None if target.board is None else target.board.name,
             choice,
             prepared.removal.report,
+            proof.quantized,
         )
         errors = prepared.removal.renamed_errors(_errors(given, proof))
         step("drawing the report")
@@ -199,6 +207,7 @@ def export(
             "ram_limit": ram_limit,
             "cpu": cpu,
             "board": board and Path(board).stem,
+            "quantization": proof.quantized and proof.quantized.to_json(),
         }
         write_files(folder, {manifest.FILE: _manifest(written, options)})
         files = tuple(sorted(p.name for p in folder.iterdir()))
@@ -283,7 +292,8 @@ def _errors(graph: Graph, proof: Evidence) -> tuple[LayerError, ...] | None:
     if proof.float_graph is None or proof.feeds is None:
         return None
     few = {name: array[:100] for name, array in proof.feeds.items()}
-    return layer_errors(proof.float_graph, graph, few)
+    made = proof.quantized
+    return layer_errors(proof.float_graph if made is None else made.reference, graph, few)
 
 
 def _report(

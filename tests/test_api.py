@@ -131,7 +131,7 @@ def test_an_int8_graph_is_quantized_already() -> None:
 def test_quantize_refuses() -> None:
     with pytest.raises(DataError, match="empty"):
         edgecnn.quantize(small_float(), [])
-    with pytest.raises(UserError, match="ranges"):
+    with pytest.raises(UserError, match="calibration method is 'kl'; it can be auto, minmax"):
         edgecnn.quantize(small_float(), images(), ranges="kl")
 
 

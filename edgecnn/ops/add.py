@@ -34,6 +34,9 @@ class ScaledSum(BinaryOperator[A, ScaledParams]):
 
     fuses_activation = True
 
+    def is_homogeneous(self, attributes: A) -> bool:
+        return True
+
     def ratios(self, first: float, second: float, output: float) -> tuple[float, float, float]:
         """Factors of both inputs to twice the larger scale, and from there to the output."""
         twice_max = 2 * max(first, second)

@@ -35,16 +35,19 @@ class Conv2DParams(ConvolutionParams):
     groups: int
 
 
+def columns_of(patches: Array, groups: int) -> Array:
+    """(N, OH, OW, KH, KW, C) as (groups, N * OH * OW, KH * KW * C / groups)."""
+    n, oh, ow, kh, kw, c = patches.shape
+    blocks = patches.reshape(n, oh, ow, kh, kw, groups, c // groups)
+    return blocks.transpose(5, 0, 1, 2, 3, 4, 6).reshape(groups, n * oh * ow, -1)
+
+
 def convolve(x: Array, weights: Array, window: Window, groups: int, fill: float) -> Array:
     """Correlate (N, H, W, C) with (O, KH, KW, C / groups) in the arrays' common type."""
     patches = extract(x, window, fill)
-    n, oh, ow, kh, kw, c = patches.shape
-    out_channels = weights.shape[0]
-    blocks = patches.reshape(n, oh, ow, kh, kw, groups, c // groups)
-    columns = blocks.transpose(5, 0, 1, 2, 3, 4, 6).reshape(groups, n * oh * ow, -1)
-    filters = weights.reshape(groups, out_channels // groups, -1).transpose(0, 2, 1)
-    result = np.matmul(columns, filters)
-    return result.transpose(1, 0, 2).reshape(n, oh, ow, out_channels)
+    filters = weights.reshape(groups, len(weights) // groups, -1).transpose(0, 2, 1)
+    result = np.matmul(columns_of(patches, groups), filters)
+    return result.transpose(1, 0, 2).reshape(*patches.shape[:3], len(weights))
 
 
 class Conv2D(ConvolutionOperator[Conv2DAttributes, Conv2DParams]):
@@ -53,11 +56,15 @@ class Conv2D(ConvolutionOperator[Conv2DAttributes, Conv2DParams]):
     attributes = Conv2DAttributes
     summary = "any stride, padding, dilation and groups"
     weights_axis = 0
+    sums_columns = True
 
     def correlate(
         self, a: Conv2DAttributes | Conv2DParams, x: Array, weights: Array, fill: float
     ) -> Array:
         return convolve(x, weights, window_of(a, weights.shape), a.groups, fill)
+
+    def columns(self, attributes: Conv2DAttributes, x: Array, weights_shape: Shape) -> Array:
+        return columns_of(extract(x, window_of(attributes, weights_shape), 0), attributes.groups)
 
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> Conv2DParams:
         a = node.attributes

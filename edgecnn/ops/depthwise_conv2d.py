@@ -44,6 +44,7 @@ class DepthwiseConv2D(ConvolutionOperator[DepthwiseConv2DAttributes, DepthwiseCo
     attributes = DepthwiseConv2DAttributes
     summary = "any stride, padding, dilation and depth multiplier"
     weights_axis = 3
+    sums_columns = True
 
     def correlate(
         self,
@@ -53,6 +54,21 @@ class DepthwiseConv2D(ConvolutionOperator[DepthwiseConv2DAttributes, DepthwiseCo
         fill: float,
     ) -> Array:
         return filter_channels(x, weights, window_of(a, weights.shape), fill)
+
+    def columns(
+        self, attributes: DepthwiseConv2DAttributes, x: Array, weights_shape: Shape
+    ) -> Array:
+        patches = extract(x, window_of(attributes, weights_shape), 0)
+        rows, depth = int(np.prod(patches.shape[:3])), int(np.prod(weights_shape[1:3]))
+        return patches.reshape(rows, depth, -1).transpose(2, 0, 1)
+
+    def filters(self, weights: Array, groups: int) -> Array:
+        _, height, width, channels = weights.shape
+        taps = weights.reshape(height * width, groups, channels // groups)
+        return taps.transpose(1, 2, 0)
+
+    def from_filters(self, filters: Array, weights_shape: Shape) -> Array:
+        return filters.transpose(2, 0, 1).reshape(weights_shape)
 
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> DepthwiseConv2DParams:
         return DepthwiseConv2DParams(**vars(self.lowered(node, graph)))

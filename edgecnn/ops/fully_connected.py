@@ -78,6 +78,7 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
     }
     fuses_activation = True
     weights_axis = 0
+    sums_columns = True
     per_channel = True
 
     def infer_shapes(
@@ -97,6 +98,11 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
         y = x.reshape(-1, weights.shape[1]) @ weights.T
         y = apply_activation(attributes.activation, y if bias is None else y + bias)
         return (y.reshape(*x.shape[:-1], -1) if attributes.keep_dims else y,)
+
+    def columns(
+        self, attributes: FullyConnectedAttributes, x: Array, weights_shape: Shape
+    ) -> Array:
+        return x.reshape(1, -1, weights_shape[1])
 
     def lower(self, node: Node, graph: Graph, dialect: Dialect) -> FullyConnectedParams:
         a = node.attributes

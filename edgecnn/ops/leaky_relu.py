@@ -31,6 +31,9 @@ class LeakyRelu(TableOperator[LeakyReluAttributes]):
     attributes = LeakyReluAttributes
     summary = "slopes under 0 are tables"
 
+    def is_homogeneous(self, attributes: LeakyReluAttributes) -> bool:
+        return True
+
     def function(self, attributes: LeakyReluAttributes, x: Array) -> Array:
         return np.where(x > 0, x, attributes.alpha * x)
 

@@ -39,6 +39,9 @@ class Pad(Operator[PadAttributes, PadParams]):
     summary = "constant, any axis"
     output_range = OutputRange.SAME_AS_INPUT
 
+    def is_homogeneous(self, attributes: PadAttributes) -> bool:
+        return attributes.value == 0
+
     def infer_shapes(self, attributes: PadAttributes, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         sizes = zip(shapes[0], attributes.paddings, strict=True)
         return (tuple(before + n + after for n, (before, after) in sizes),)

@@ -39,6 +39,9 @@ class Prelu(BinaryOperator[Attributes, PreluParams]):
     summary = "slopes of any shape that broadcasts to the input's"
     differences = in_both("it multiplies the scales in float32, not in double")
 
+    def is_homogeneous(self, attributes: Attributes) -> bool:
+        return True
+
     def function(self, a: Array, b: Array) -> Array:
         return np.where(a >= 0, a, a * b)
 

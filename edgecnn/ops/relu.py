@@ -31,6 +31,9 @@ class Relu(Operator[Attributes, ReluParams]):
     differences = in_both("it divides the scales in float32, not in double")
     is_elementwise = True
 
+    def is_homogeneous(self, attributes: Attributes) -> bool:
+        return True
+
     def infer_shapes(self, attributes: Attributes, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         return (shapes[0],)
 

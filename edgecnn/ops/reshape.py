@@ -38,6 +38,9 @@ class Reshape(Operator[ReshapeAttributes, ReshapeParams]):
     is_view = True
     output_range = OutputRange.SAME_AS_INPUT
 
+    def is_homogeneous(self, attributes: ReshapeAttributes) -> bool:
+        return True
+
     def infer_shapes(
         self, attributes: ReshapeAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:

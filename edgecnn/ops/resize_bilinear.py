@@ -92,6 +92,9 @@ class ResizeBilinear(Operator[ResizeBilinearAttributes, ResizeBilinearParams]):
     summary = "any constant size, with TFLite's conventions of centres and corners"
     output_range = OutputRange.SAME_AS_INPUT
 
+    def is_homogeneous(self, attributes: ResizeBilinearAttributes) -> bool:
+        return True
+
     def infer_shapes(
         self, attributes: ResizeBilinearAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:

@@ -34,6 +34,9 @@ class Transpose(Operator[TransposeAttributes, TransposeParams]):
     summary = "where the passes cannot remove it"
     output_range = OutputRange.SAME_AS_INPUT
 
+    def is_homogeneous(self, attributes: TransposeAttributes) -> bool:
+        return True
+
     def infer_shapes(
         self, attributes: TransposeAttributes, shapes: Sequence[Shape]
     ) -> tuple[Shape, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.ir import INT8, Array, Graph, Node
+from edgecnn.ir import FLOAT32, INT8, Array, Graph, Node
 from edgecnn.operators import operator
 
 #: A number for each channel of a tensor; equal numbers stand for one removable thing.
@@ -50,9 +50,10 @@ def sums_channels(node: Node, graph: Graph) -> bool:
 
 
 def is_plain(node: Node, graph: Graph) -> bool:
-    """Whether a node computes as its operator says, without overflow; weights are int8."""
+    """Whether a node computes as its operator says, without overflow; int8 has int8 weights."""
     meaning = operator(node.op)
-    if meaning.weights_axis is not None and graph.tensors[node.inputs[1]].dtype != INT8:
+    read, weights = (graph.tensors[name].dtype for name in (*node.inputs[:2], node.inputs[0])[:2])
+    if meaning.weights_axis is not None and not (weights == read and read in (INT8, FLOAT32)):
         return False
     return meaning.unsupported(node, graph) is None
 

@@ -6,7 +6,7 @@ scale a tensor, biases int32. Source: "TensorFlow Lite 8-bit quantization specif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from edgecnn.errors import DataError, ModelFormatError, UserError
 from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Tensor
 from edgecnn.operators import OutputRange, operator
 from edgecnn.quantization.observers import Observation, internal_name, observe
-from edgecnn.quantization.ranges import RANGES, affine
-from edgecnn.quantization.sharing import Sharing
+from edgecnn.quantization.ranges import RANGES, Range, affine
+from edgecnn.quantization.sharing import SharedRange, Sharing
 from edgecnn.quantization.weights import (
     quantize_bias,
     quantize_operand,
@@ -24,25 +24,41 @@ from edgecnn.quantization.weights import (
     weight_scales,
 )
 
+#: Chooses the range of tensors that share one.
+Choose = Callable[[SharedRange], Range]
+
 
 def quantize_graph(graph: Graph, feeds: Mapping[str, Array], ranges: str = "mse") -> Graph:
-    """Quantize a float graph with calibration data.
+    """Quantize a float graph with calibration data, all ranges by one method and no repair.
 
-    ``feeds[input]`` is float32 of shape (samples, *shape) in the graph's layout; ``ranges`` is
-    ``"minmax"`` or ``"mse"``. The graph has been through the passes. Raises `DataError` where
-    the data do not fit the network, `ModelFormatError` where its own constants are not finite,
-    `UserError` for an unknown choice.
+    ``feeds[input]`` is float32 of shape (samples, *shape) in the graph's layout; ``ranges`` is a
+    name in `RANGES`. The graph has been through the passes. Raises `DataError` where the data do
+    not fit the network, `ModelFormatError` where its own constants are not finite, `UserError`
+    for an unknown choice.
     """
     if ranges not in RANGES:
-        raise UserError(f"--ranges is '{ranges}'; it can be {' or '.join(RANGES)}")
+        raise UserError(f"the range method is '{ranges}'; it can be {', '.join(RANGES)}")
+    require_data(graph, feeds)
+    seen = observe(graph, feeds, histograms=ranges != "minmax")
+    return quantize_by(graph, seen, lambda shared: span(shared, seen, ranges))
+
+
+def quantize_by(graph: Graph, seen: Mapping[str, Observation], choose: Choose) -> Graph:
+    """Quantize a float graph by what was observed of its tensors, and a choice of ranges."""
+    return _Quantizer(graph, seen, choose).run()
+
+
+def span(shared: SharedRange, seen: Mapping[str, Observation], method: str) -> Range:
+    """The union of the ranges that a method in `RANGES` gives tensors that share one."""
+    found = [RANGES[method](seen[name]) for name in shared.activations]
+    found += [(float(data.min()), float(data.max())) for data in shared.constants]
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+def require_data(graph: Graph, feeds: Mapping[str, Array]) -> None:
+    """Raise where there is no sample, or where the network itself is not finite."""
     if not feeds or any(len(array) == 0 for array in feeds.values()):
         raise DataError("the calibration data hold no sample")
-    _require_finite_constants(graph)
-    seen = observe(graph, feeds, histograms=ranges == "mse")
-    return _Quantizer(graph, seen, ranges).run()
-
-
-def _require_finite_constants(graph: Graph) -> None:
     for name, tensor in graph.tensors.items():
         if tensor.data is not None and not np.isfinite(tensor.data).all():
             raise ModelFormatError(f"the constant '{name}' of the network holds NaN or infinity")
@@ -51,10 +67,10 @@ def _require_finite_constants(graph: Graph) -> None:
 class _Quantizer:
     """Builds the int8 graph node by node."""
 
-    def __init__(self, graph: Graph, seen: Mapping[str, Observation], ranges: str) -> None:
+    def __init__(self, graph: Graph, seen: Mapping[str, Observation], choose: Choose) -> None:
         self.graph = graph
         self.seen = seen
-        self.choose = RANGES[ranges]
+        self.choose = choose
         self.sharing = Sharing(graph)
         self.tensors: dict[str, Tensor] = {}
 
@@ -69,10 +85,7 @@ class _Quantizer:
 
     def _calibrated(self, name: str) -> QuantParams:
         """Scale and zero point of all tensors that share a range with one."""
-        shared = self.sharing.ranged(name)
-        found = [self.choose(self.seen[n]) for n in shared.activations]
-        found += [(float(data.min()), float(data.max())) for data in shared.constants]
-        return affine((min(low for low, _ in found), max(high for _, high in found)))
+        return affine(self.choose(self.sharing.ranged(name)))
 
     def _rescaled(self, node: Node) -> tuple[Node, ...]:
         """Requantize the inputs of a node whose own scale is fixed and not the shared one."""

@@ -43,6 +43,10 @@ class Sharing:
         """The set that a tensor belongs to."""
         return self._sets[name]
 
+    def has_range(self, name: str) -> bool:
+        """Whether a tensor is int8 in the int8 graph; indices are not."""
+        return name in self._sets
+
     def rescaled(self, node: Node) -> tuple[int, ...]:
         """Positions of the inputs of a node that must be requantized to the set of its output."""
         return self._rescaled.get(node.output, ())

@@ -304,7 +304,7 @@ def test_no_sample_and_no_such_choice() -> None:
     graph = linear_graph(("w", RNG.normal(size=(3, 4)), None), shape=(1, 4))
     with pytest.raises(DataError, match="no sample"):
         quantize_graph(graph, {"x": np.zeros((0, 1, 4), np.float32)})
-    with pytest.raises(UserError, match="'kl'; it can be minmax or mse"):
+    with pytest.raises(UserError, match="'kl'; it can be minmax, percentile, mse, entropy"):
         quantize_graph(graph, feeds_of(np.ones(4)), "kl")
 
 
