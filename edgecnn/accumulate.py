@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from edgecnn.fixedpoint import INT32_MAX, quantize_multipliers, scaling_overflows
-from edgecnn.ir import INT8, Array, Graph, Node
+from edgecnn.fixedpoint import (
+    INT32_MAX,
+    multiply_by_quantized_multiplier,
+    multiply_by_reduced_multiplier,
+    quantize_multipliers,
+    scaling_overflows,
+    to_int16_multiplier,
+)
+from edgecnn.ir import INT8, INT16, INT32, INT64, Array, Graph, Node
 
 #: Largest magnitude of an int8 input minus its zero point.
 MAX_OFFSET_INPUT = 255
+#: Largest magnitude of an int16 input, which has no zero point.
+MAX_WIDE_INPUT = 1 << 15
 #: Products of raw bytes whose sum, and that of the zero point with as many, are sure to fit int32.
 MAX_ASYMMETRIC_DEPTH = INT32_MAX // (1 << 15)
+#: What TFLite's rescaling of int64 sums takes: shifts under this one, and sums under this bound.
+WIDE_SHIFTS, MAX_WIDE_SUM = 8, 1 << 47
+
+
+class Accumulated(Protocol):
+    """Integers that end with sums of products; ``sums`` is their type, ``dtype`` the output's.
+
+    int64 sums have a multiplier of 16 bits, see `multiply_by_reduced_multiplier`.
+    """
+
+    @property
+    def multiplier(self) -> Array: ...  # noqa: D102
+    @property
+    def shift(self) -> Array: ...  # noqa: D102
+    @property
+    def output_zero_point(self) -> int: ...  # noqa: D102
+    @property
+    def activation_min(self) -> int: ...  # noqa: D102
+    @property
+    def activation_max(self) -> int: ...  # noqa: D102
+    @property
+    def sums(self) -> str: ...  # noqa: D102
+    @property
+    def dtype(self) -> str: ...  # noqa: D102
+
+
+def rescaled(p: Accumulated, sums: Array) -> Array:
+    """Outputs from sums of products with their bias: int8, or int16 of wide layers."""
+    is_reduced = p.sums == INT64
+    multiply = multiply_by_reduced_multiplier if is_reduced else multiply_by_quantized_multiplier
+    steps = multiply(sums, p.multiplier, p.shift) + p.output_zero_point
+    return np.clip(steps, p.activation_min, p.activation_max).astype(p.dtype)
+
+
+def sum_dtype(graph: Graph, node: Node) -> str:
+    """Type of the sums: int32, or int64 of int16 inputs, unless their bias is int32."""
+    if graph.tensors[node.inputs[0]].dtype != INT16:
+        return INT32
+    bias = node.inputs[2] if len(node.inputs) > 2 else ""
+    return graph.tensors[bias].dtype if bias else INT64
 
 
 def weight_scales(graph: Graph, node: Node, channels: int) -> Array:
@@ -28,13 +79,21 @@ def output_multipliers(graph: Graph, node: Node, channels: int) -> tuple[Array, 
     """
     scales = weight_scales(graph, node, channels)
     real = graph.tensors[node.inputs[0]].scale * scales / graph.tensors[node.output].scale
-    return quantize_multipliers(real)
+    return multipliers_of(real, sum_dtype(graph, node))
+
+
+def multipliers_of(real: Array, sums: str) -> tuple[Array, Array]:
+    """Multipliers, for int64 sums reduced to 16 bits, and shifts of reals, both int32."""
+    multiplier, shift = quantize_multipliers(real)
+    if sums == INT64:
+        multiplier = np.array([to_int16_multiplier(int(m)) for m in multiplier], np.int32)
+    return multiplier, shift
 
 
 def bias_or_zeros(graph: Graph, node: Node, channels: int) -> Array:
-    """The int32 bias (input 2), or zeros where it is absent."""
+    """The bias (input 2) in the type of the sums, or zeros where it is absent."""
     bias = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    return np.zeros(channels, np.int32) if bias is None else bias
+    return np.zeros(channels, sum_dtype(graph, node)) if bias is None else bias
 
 
 def weights_zero_point(graph: Graph, node: Node) -> int:
@@ -44,7 +103,7 @@ def weights_zero_point(graph: Graph, node: Node) -> int:
 
 
 def folded_bias(graph: Graph, node: Node, channel_axis: int) -> Array:
-    """int32 bias less input zero point times the sum of each output channel's weights.
+    """Bias less input zero point times the sum of each output channel's weights.
 
     With it the kernels multiply raw input bytes, and pad with the zero point. Exact and free of
     overflow for nodes that `weights_problem` lets pass.
@@ -54,7 +113,8 @@ def folded_bias(graph: Graph, node: Node, channel_axis: int) -> Array:
     axes = tuple(axis for axis in range(weights.ndim) if axis != channel_axis)
     sums = (weights.astype(np.int64) - weights_zero_point(graph, node)).sum(axis=axes)
     zero_point = graph.tensors[node.inputs[0]].zero_point
-    return (bias_or_zeros(graph, node, sums.size) - zero_point * sums).astype(np.int32)
+    folded = bias_or_zeros(graph, node, sums.size) - zero_point * sums
+    return folded.astype(sum_dtype(graph, node))
 
 
 def weights_problem(
@@ -65,8 +125,8 @@ def weights_problem(
     They must be constant and, as int8, symmetric (with ``asymmetric``, one zero point for all may
     differ from 0, for up to `MAX_ASYMMETRIC_DEPTH` products a sum), and the int32 sums must not be
     able to overflow, nor to do so when they are scaled. The bound is ``255 * sum(|weights|) +
-    |bias|`` of each output channel; an overflow would be undefined behaviour in C and is not
-    something that a trained network means.
+    |bias|`` of each output channel, for int16 inputs with 32768 in place of 255; an overflow would
+    be undefined behaviour in C and is not something that a trained network means.
     """
     weights = graph.tensors[node.inputs[1]]
     x = graph.tensors[node.inputs[0]]
@@ -81,14 +141,29 @@ def weights_problem(
     depth = weights.data.size // weights.data.shape[channel_axis]
     if weights.quant is None or (any(weights.quant.zero_point) and not (asymmetric and zero_point)):
         return "its int8 weights have a zero point other than 0"
+    is_wide = x.dtype == INT16
+    if zero_point and is_wide:
+        return "its int8 weights have a zero point other than 0, and its input is int16"
     if zero_point and depth > MAX_ASYMMETRIC_DEPTH:
         return f"its int8 weights have a zero point other than 0 and sum {depth} products"
     offsets = np.abs(weights.data.astype(np.int64) - zero_point)
-    sums = offsets.sum(axis=axes) * MAX_OFFSET_INPUT
-    bias = bias_or_zeros(graph, node, sums.size).astype(np.int64)
-    if np.any(sums + np.abs(bias) > INT32_MAX):
+    sums = offsets.sum(axis=axes) * (MAX_WIDE_INPUT if is_wide else MAX_OFFSET_INPUT)
+    largest = sums + np.abs(bias_or_zeros(graph, node, sums.size).astype(np.int64))
+    multiplier, shift = output_multipliers(graph, node, sums.size)
+    if sum_dtype(graph, node) == INT64:
+        return _wide_sums_problem(largest, multiplier, shift)
+    if np.any(largest > INT32_MAX):
         return "its int32 accumulator can overflow with these weights and biases"
-    _, shift = output_multipliers(graph, node, sums.size)
-    if scaling_overflows(sums + np.abs(bias), shift):
+    if scaling_overflows(largest, shift):
+        return "its output scale is so small that rescaling overflows int32"
+    return None
+
+
+def _wide_sums_problem(largest: Array, multiplier: Array, shift: Array) -> str | None:
+    """Say why int64 sums of up to some magnitudes cannot be rescaled, or None."""
+    if np.any(largest >= MAX_WIDE_SUM):
+        return "its sums can leave the 48 bits that TFLite rescales"
+    shifts_far = np.any(shift >= WIDE_SHIFTS)
+    if shifts_far or np.any(multiply_by_reduced_multiplier(largest, multiplier, shift) > INT32_MAX):
         return "its output scale is so small that rescaling overflows int32"
     return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from edgecnn.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
-from edgecnn.ir import Array, Attributes, Graph, Node, Shape
+from edgecnn.ir import INT8, Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Operator, apply_activation
 
 #: Axes of a result that every runtime broadcasts along.
@@ -29,12 +29,16 @@ class BinaryAttributes(Attributes):
 
 @dataclass(frozen=True, eq=False)
 class BinaryParams:
-    """Shapes and zero points; ``constants[i]`` is operand i where it is constant."""
+    """Shapes and zero points; ``constants[i]`` is operand i where it is constant.
+
+    ``dtype`` is the type of the operands and the output: int8, or int16 of wide layers.
+    """
 
     input_shapes: tuple[Shape, Shape]
     output_shape: Shape
     constants: tuple[Array | None, Array | None]
     input_zero_points: tuple[int, int]
+    dtype: str = field(default=INT8, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ def shapes_and_constants(node: Node, graph: Graph) -> BinaryParams:
         output_shape=graph.tensors[node.output].shape,
         constants=(first.data, second.data),
         input_zero_points=(first.zero_point, second.zero_point),
+        dtype=graph.tensors[node.output].dtype,
     )
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
-from edgecnn.accumulate import folded_bias, output_multipliers, weights_problem
-from edgecnn.fixedpoint import requantize
-from edgecnn.ir import Array, Attributes, Graph, Node, Shape
+from edgecnn.accumulate import folded_bias, output_multipliers, sum_dtype, weights_problem
+from edgecnn.ir import INT8, INT32, Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Operator, activation_limits, apply_activation
 from edgecnn.windows import Padding, Pair, RowWindow, Window, image_output_shape
 
@@ -26,9 +25,10 @@ class ConvolutionAttributes(Attributes):
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionParams:
-    """Integers of an int8 convolution.
+    """Integers of an int8 convolution, or of a wide one, whose ``dtype`` is int16.
 
-    ``bias`` has the input zero point folded in; padding is the zero point.
+    ``bias`` has the input zero point folded in; padding is the zero point. ``sums`` is the type
+    of the accumulators, see `edgecnn.accumulate.Accumulated`.
     """
 
     input_shape: Shape
@@ -44,6 +44,8 @@ class ConvolutionParams:
     output_zero_point: int
     activation_min: int
     activation_max: int
+    dtype: str = field(default=INT8, kw_only=True)
+    sums: str = field(default=INT32, kw_only=True)
 
 
 A = TypeVar("A", bound=ConvolutionAttributes)
@@ -64,6 +66,7 @@ class ConvolutionOperator(Operator[A, P], Generic[A, P]):
 
     fuses_activation: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
+    has_wide_form: ClassVar[bool] = True
 
     @property
     def _channel_axis(self) -> int:
@@ -97,7 +100,7 @@ class ConvolutionOperator(Operator[A, P], Generic[A, P]):
         assert weights is not None
         axis = self._channel_axis
         multiplier, shift = output_multipliers(graph, node, weights.shape[axis])
-        low, high = activation_limits(a.activation, output.scale, output.zero_point)
+        low, high = activation_limits(a.activation, output.scale, output.zero_point, output.dtype)
         return ConvolutionParams(
             input_shape=x.shape,
             output_shape=output.shape,
@@ -112,6 +115,8 @@ class ConvolutionOperator(Operator[A, P], Generic[A, P]):
             output_zero_point=output.zero_point,
             activation_min=low,
             activation_max=high,
+            dtype=output.dtype,
+            sums=sum_dtype(graph, node),
         )
 
     def row_window(self, node: Node, graph: Graph) -> RowWindow | None:
@@ -126,17 +131,6 @@ class ConvolutionOperator(Operator[A, P], Generic[A, P]):
             window.stride[0],
             above,
             graph.tensors[node.inputs[0]].zero_point,
-        )
-
-    def rescaled(self, params: P, sums: Array) -> Array:
-        """int8 outputs from the sums of products."""
-        return requantize(
-            sums + params.bias,
-            params.multiplier,
-            params.shift,
-            params.output_zero_point,
-            params.activation_min,
-            params.activation_max,
         )
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:

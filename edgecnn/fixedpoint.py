@@ -24,6 +24,12 @@ INT8_MAX = 127
 Int64 = NDArray[np.int64]
 
 
+def code_limits(dtype: str) -> tuple[int, int]:
+    """Lowest and highest value of an integer type by its name, such as ``"int16"``."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
 def round_half_away(x: ArrayLike) -> NDArray[Any]:
     """Round to the nearest integer, halves away from zero, as C's ``round``."""
     reals = np.asarray(x)
@@ -135,6 +141,17 @@ def multiply_by_quantized_multiplier(
     return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, multiplier), right)
 
 
+def multiply_by_reduced_multiplier(x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Int64:
+    """Scale int64 accumulators by ``multiplier / 2**15 * 2**shift``, halves up.
+
+    Source: TFLite's ``MultiplyByQuantizedMultiplier`` of int64, which reduces the multiplier to
+    16 bits (`to_int16_multiplier`) and rounds once. Shifts are -31 to 7, ``|x|`` is under 2**47.
+    """
+    right = 15 - np.asarray(shift, np.int64)
+    product = np.asarray(x, np.int64) * np.asarray(multiplier, np.int64)
+    return (product + (np.int64(1) << (right - 1))) >> right
+
+
 def scaling_overflows(largest: ArrayLike, shift: ArrayLike) -> bool:
     """Whether accumulators of up to some magnitudes leave int32 when they are scaled.
 
@@ -157,10 +174,11 @@ def requantize(
     zero_point: int,
     low: int = INT8_MIN,
     high: int = INT8_MAX,
-) -> NDArray[np.int8]:
-    """Scale accumulators, add the output zero point, clamp: the end of most int8 kernels."""
+    dtype: str = "int8",
+) -> NDArray[Any]:
+    """Scale int32 accumulators, add the output zero point, clamp, narrow to ``dtype``."""
     scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
-    return saturate_int8(scaled + zero_point, low, high)
+    return np.clip(scaled + zero_point, low, high).astype(dtype)
 
 
 def divide_round_half_away(total: ArrayLike, count: ArrayLike) -> Int64:
@@ -171,8 +189,8 @@ def divide_round_half_away(total: ArrayLike, count: ArrayLike) -> Int64:
     return np.where(total > 0, magnitude, -magnitude)
 
 
-def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
-    """Quantize reals to int8: ``clamp(round(x / scale) + zero_point)``.
+def quantize(x: ArrayLike, scale: float, zero_point: int, dtype: str = "int8") -> NDArray[Any]:
+    """Quantize reals to int8 or int16: ``clamp(round(x / scale) + zero_point)``.
 
     Division in float32 and halves away from zero, as TFLite's ``AffineQuantize``. NaN counts as
     0 and infinities saturate, both of which that function leaves undefined.
@@ -180,7 +198,7 @@ def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
     with np.errstate(over="ignore"):  # what float32 cannot hold saturates
         quotient = np.asarray(x, np.float32) / np.float32(scale)
     steps = round_half_away(np.where(np.isnan(quotient), np.float32(0), quotient))
-    return saturate_int8(steps + zero_point)
+    return np.clip(steps + zero_point, *code_limits(dtype)).astype(dtype)
 
 
 def quantize_exactly(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:

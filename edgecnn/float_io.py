@@ -44,7 +44,7 @@ def quantize_feeds(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]
 
     def quantized(name: str) -> Array:
         tensor, x = graph.tensors[name], feeds[name]
-        return x if x.dtype == np.int8 else quantize(x, tensor.scale, tensor.zero_point)
+        return quantize(x, tensor.scale, tensor.zero_point) if x.dtype == np.float32 else x
 
     return {name: quantized(name) for name in graph.inputs}
 

@@ -24,6 +24,7 @@ FLOAT32 = "float32"
 INT8 = "int8"
 INT16 = "int16"
 INT32 = "int32"
+INT64 = "int64"
 
 #: Largest scale that is taken. The runtimes multiply scales in float32, those of ADD by 2**20,
 #: and end the whole process where that becomes infinite.
@@ -147,6 +148,11 @@ class Graph:
     def activation_inputs(self, node: Node) -> tuple[str, ...]:
         """The inputs of a node that are not constants."""
         return tuple(name for name in node.inputs if self.is_activation(name))
+
+    def is_wide(self, node: Node) -> bool:
+        """Whether a node of an int8 graph takes or gives int16 activations."""
+        names = (*self.activation_inputs(node), *node.outputs)
+        return any(self.tensors[name].dtype == INT16 for name in names)
 
     def producers(self) -> dict[str, Node]:
         """Map each computed tensor to the node that computes it."""

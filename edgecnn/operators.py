@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 import numpy as np
 
 from edgecnn.errors import InvariantError
-from edgecnn.fixedpoint import INT8_MAX, INT8_MIN, round_half_away
+from edgecnn.fixedpoint import code_limits, round_half_away
 from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Shape
 from edgecnn.windows import RowWindow
 
@@ -76,6 +76,8 @@ class Operator(Generic[A, P]):
 
     #: Type of the outputs in an int8 graph: int8 with a scale, or plain int32 (indices).
     output_dtype: ClassVar[str] = INT8
+    #: The operator can also compute from int16 to int16 activations: TFLite's 16x8 scheme.
+    has_wide_form: ClassVar[bool] = False
     output_range: ClassVar[OutputRange] = OutputRange.CALIBRATED
     fixed_output: ClassVar[QuantParams | None] = None
     #: Axis of the weights (input 1) that has one scale each; None where there are no weights.
@@ -225,16 +227,19 @@ def apply_activation(activation: str, x: Array) -> Array:
     return x if activation == "none" else np.clip(x, np.float32(low), np.float32(high))
 
 
-def activation_limits(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
-    """int8 clamp of a fused activation, as TFLite's ``CalculateActivationRangeQuantized``.
+def activation_limits(
+    activation: str, scale: float, zero_point: int, dtype: str = INT8
+) -> tuple[int, int]:
+    """Integer clamp of a fused activation, as TFLite's ``CalculateActivationRangeQuantized``.
 
     The bound is divided by the scale in float32 and rounded half away from zero.
     """
     low, high = ACTIVATION_BOUNDS[activation]
+    lowest, highest = code_limits(dtype)
 
     def quantized(bound: float, unbounded: int) -> int:
         if np.isinf(bound):
             return unbounded
         return zero_point + int(round_half_away(np.float32(bound) / np.float32(scale)))
 
-    return max(INT8_MIN, quantized(low, INT8_MIN)), min(INT8_MAX, quantized(high, INT8_MAX))
+    return max(lowest, quantized(low, lowest)), min(highest, quantized(high, highest))

@@ -31,6 +31,12 @@ class TableParams:
     table: Array
 
 
+def look_up(params: TableParams, x: Array) -> Array:
+    """The bytes of a table for int8 values."""
+    found: Array = params.table[x.astype(np.int64) - INT8_MIN]
+    return found
+
+
 class TableOperator(Operator[A, TableParams]):
     """An operator that is a table once its scales are known; subclasses compute the table."""
 
@@ -64,4 +70,4 @@ class TableOperator(Operator[A, TableParams]):
 
     def evaluate_int(self, params: TableParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Look the bytes up."""
-        return (params.table[inputs[0].astype(np.int64) - INT8_MIN],)
+        return (look_up(params, inputs[0]),)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgecnn.errors import InvariantError
-from edgecnn.ir import FLOAT32, INT8, INT16, INT32, Graph, Node, Tensor
+from edgecnn.ir import FLOAT32, INT8, INT16, INT32, INT64, Graph, Node, Tensor
 from edgecnn.operators import operator
 
 
@@ -87,42 +87,64 @@ def _check_float(graph: Graph) -> None:
             raise _broken("float graph", name, f"is {tensor.dtype} with {tensor.quant}")
 
 
-def _per_tensor_int8(tensor: Tensor) -> bool:
+def _is_codes(tensor: Tensor, dtype: str) -> bool:
+    """Whether a tensor has integers of a type with one scale; int16 has no zero point."""
     quant = tensor.quant
-    return tensor.dtype == INT8 and quant is not None and not quant.is_per_channel
+    if tensor.dtype != dtype or quant is None or quant.is_per_channel:
+        return False
+    return dtype == INT8 or quant.zero_point == (0,)
 
 
 def _check_int8_operands(graph: Graph, node: Node) -> None:
     """Weights are int8 with scales, biases int32, and other constants like activations."""
     op = operator(node.op)
     weighted = op.weights_axis is not None
+    is_wide = graph.is_wide(node)
+    biases = (INT32, INT64) if is_wide else (INT32,)
     for position, name in enumerate(node.inputs):
         if not name or graph.is_activation(name):
             continue
         tensor = graph.tensors[name]
         if weighted and position in op.weight_biases.values():
-            if tensor.dtype != INT32:
+            if tensor.dtype not in biases:
                 raise _broken("int8 graph", name, f"is a bias of type {tensor.dtype}, not int32")
         elif weighted and position in op.weight_biases:
             if tensor.dtype not in (INT8, INT16) or tensor.quant is None:
                 raise _broken("int8 graph", name, f"holds weights of {tensor.dtype}, not int8")
-        elif not _per_tensor_int8(tensor):
-            raise _broken("int8 graph", name, "is a constant without int8 per-tensor scale")
+        elif not _is_codes(tensor, INT16 if is_wide else INT8):
+            raise _broken("int8 graph", name, f"is a constant of {tensor.dtype}, {tensor.quant}")
+
+
+def _check_width(graph: Graph, node: Node) -> None:
+    """Only operators with a form for it compute in int16; only requantize changes the type."""
+    if not graph.is_wide(node):
+        return
+    if not operator(node.op).has_wide_form:
+        raise _broken("int16", node.output, f"is of {node.op}, which has no form in 16 bits")
+    names = (*graph.activation_inputs(node), *node.outputs)
+    if node.op != "requantize" and any(graph.tensors[name].dtype != INT16 for name in names):
+        raise _broken("int16", node.output, f"is of {node.op} on int8 and int16")
 
 
 def _check_int8(graph: Graph) -> None:
-    """Activations are int8 with one scale each, or the plain int32 that their operator gives."""
+    """Activations are int8 with one scale each, or the plain int32 that their operator gives.
+
+    Inside of the graph they may be int16, too.
+    """
     producers = graph.producers()
     for name in graph.activations():
         found = graph.tensors[name]
         is_index = name in producers and operator(producers[name].op).output_dtype == INT32
-        right = (
-            found.dtype == INT32 and found.quant is None if is_index else _per_tensor_int8(found)
-        )
+        is_inside = name in producers and name not in graph.outputs
+        if is_index:
+            right = found.dtype == INT32 and found.quant is None
+        else:
+            right = _is_codes(found, INT8) or (is_inside and _is_codes(found, INT16))
         if not right:
             raise _broken("int8 graph", name, f"is {found.dtype} with {found.quant}")
     for node in graph.nodes:
         _check_int8_operands(graph, node)
+        _check_width(graph, node)
 
 
 def _check_ends(graph: Graph) -> None:

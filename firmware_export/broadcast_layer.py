@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgecnn.binary_operator import BinaryParams, ScaledParams
-from edgecnn.ir import Node
+from edgecnn.ir import INT16, Node
 from firmware_export.distances import of_operands
 from firmware_export.exporters import CArray, CLayer, FieldValue
 from firmware_export.strides import broadcast_strides, left_pad, merge_axes
@@ -17,14 +17,17 @@ KERNEL_RANK = 4
 
 
 def broadcast_layer(kernel: str, params: BinaryParams, fields: Mapping[str, FieldValue]) -> CLayer:
-    """The call of a kernel that loops over pairs, with fields of its own after the loops."""
+    """The call of a kernel that loops over pairs, with fields of its own after the loops.
+
+    Of an operator on int16 it is the kernel of that name with ``_int16`` behind it.
+    """
     p = params
     rank = len(p.output_shape)
     strides = [broadcast_strides(shape, rank) for shape in p.input_shapes]
     shape, steps = merge_axes(p.output_shape, strides)
     padded = tuple(left_pad(step, KERNEL_RANK, 0) for step in steps)
     return CLayer(
-        kernel=kernel,
+        kernel=f"{kernel}_int16" if p.dtype == INT16 else kernel,
         fields={"loops.shape": left_pad(shape, KERNEL_RANK, 1), "loops.strides": padded, **fields},
         constants={
             i: CArray(data, "as the tensor")

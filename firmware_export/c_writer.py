@@ -32,7 +32,7 @@ from firmware_export.streaming.tables import stage_calls, tables
 _INCLUDE = re.compile(r'#include "edgecnn_(\w+)\.h"')
 #: The headers of the float ends, and of layers in bands.
 _FLOAT_IO, _STREAM = "float_io", "stream"
-_VALUES_A_LINE = {"int8": 20, "int16": 14, "int32": 8}
+_VALUES_A_LINE = {"int8": 20, "int16": 14, "int32": 8, "int64": 5}
 
 
 @dataclass(frozen=True)

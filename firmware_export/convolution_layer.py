@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from edgecnn.accumulate import sum_dtype
 from edgecnn.convolution_operator import ConvolutionAttributes, ConvolutionParams, window_of
-from edgecnn.ir import Node
+from edgecnn.ir import INT16, INT32, INT64, Node
 from firmware_export.exporters import CArray, FieldValue
 from firmware_export.tflite_writer import TfliteWriter
 
+#: The version of CONV_2D that has a type for the bias of int16 layers.
+INT32_BIAS_VERSION = 8
+
 
 def write_convolution(
-    node: Node, writer: TfliteWriter, code: str, version: int, options: object
+    node: Node, writer: TfliteWriter, code: str, version: int, options: Any
 ) -> None:
     """Append CONV_2D or DEPTHWISE_CONV_2D; ``options`` get all that both have."""
-    a = node.attributes
+    a, graph = node.attributes, writer.graph
     assert isinstance(a, ConvolutionAttributes)
-    window = window_of(a, writer.graph.tensors[node.inputs[1]].shape)
+    window = window_of(a, graph.tensors[node.inputs[1]].shape)
     image, padding = writer.windowed_input(node.inputs[0], window)
     values = {
         "padding": padding,
@@ -26,6 +33,9 @@ def write_convolution(
     }
     for name, value in values.items():
         setattr(options, name, value)
+    if graph.is_wide(node) and sum_dtype(graph, node) == INT32:
+        options.quantizedBiasType = writer.schema.TensorType.INT32
+        version = INT32_BIAS_VERSION
     inputs = [image, writer.tensor(node.inputs[1]), writer.bias(node)]
     writer.operator(code, version, inputs, [writer.tensor(node.output)], options)
 
@@ -35,13 +45,21 @@ def convolution_fields(
 ) -> dict[str, FieldValue]:
     """The fields that the kernels of both have; ``channels`` is what their layout is called."""
     p = params
-    return {
+    is_wide = p.dtype == INT16
+    fields = {
         "weights": CArray(p.weights, weights_layout),
-        "bias": CArray(p.bias, channels),
+        "bias": CArray(p.bias.astype(INT64) if is_wide else p.bias, channels),
         "multiplier": CArray(p.multiplier, channels),
         "shift": CArray(p.shift.astype("int8"), channels),
         **window_fields(p),
     }
+    return wide_fields(fields, p.sums) if is_wide else fields
+
+
+def wide_fields(fields: Mapping[str, FieldValue], sums: str) -> dict[str, FieldValue]:
+    """The fields of a kernel on int16, without zero points, from those of the one on int8."""
+    kept = {name: value for name, value in fields.items() if not name.endswith("zero_point")}
+    return {**kept, "has_32_bit_sums": int(sums == INT32)}
 
 
 def window_fields(params: ConvolutionParams) -> dict[str, FieldValue]:

@@ -22,7 +22,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, eq=False)
 class CArray:
-    """A constant array of the weights file: int8 or int32 data, and what its axes are.
+    """A constant array of the weights file: integer data, and what its axes are.
 
     ``padding_bytes`` of them fill it up, to whole blocks for instance, and carry no information.
     """
@@ -77,10 +77,15 @@ class CLayer:
 class Exporter(Generic[P]):
     """Writes one operator of an int8 graph."""
 
-    #: Version of the TFLite operator that introduced what is written.
+    #: Version of the TFLite operator that introduced what is written, in int8 and in int16.
     version: ClassVar[int] = 1
+    wide_version: ClassVar[int] = 1
     #: Stem of the kernel where it is another operator's; "" is the operator's own.
     kernel: ClassVar[str] = ""
+
+    def version_of(self, node: Node, graph: Graph) -> int:
+        """The version for a node's types."""
+        return self.wide_version if graph.is_wide(node) else self.version
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         """Append the operator, and what it needs before it, to a ``.tflite`` file."""

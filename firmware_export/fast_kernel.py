@@ -58,9 +58,11 @@ def fast_kernels() -> Mapping[str, FastKernel[Any]]:
 def candidates(node: Node, graph: Graph, core: Core) -> Mapping[str, CLayer]:
     """The fast layers that can compute a node on a core, by their kernel's stem and variant.
 
-    With `SHARED` behind it a stem means the code for all shapes.
+    With `SHARED` behind it a stem means the code for all shapes. All of them are for int8.
     """
     found: dict[str, CLayer] = {}
+    if graph.is_wide(node):
+        return found
     kernels = {
         stem: kernel
         for stem, kernel in fast_kernels().items()

@@ -67,7 +67,7 @@ def fused_candidates(pair: Pair, graph: Graph, core: Core) -> Mapping[str, CLaye
         if kernel.ops == ops and kernel.needs_dsp == core.has_dsp
     }
     found: dict[str, CLayer] = {}
-    if kernels:
+    if kernels and not any(graph.is_wide(node) for node in pair):
         first, second = (lowered(node, graph) for node in pair)
         for stem, kernel in sorted(kernels.items()):
             layer = kernel.layer(pair, graph, (first, second))

@@ -10,6 +10,18 @@ from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CArray, CLayer, Exporter
 
 
+def table_layer(params: TableParams) -> CLayer:
+    """The call of the table kernel."""
+    return CLayer(
+        kernel="table",
+        fields={
+            "size": params.size,
+            "table": CArray(params.table, "the output of each input from -128 to 127"),
+        },
+        overlaps=IN_PLACE,
+    )
+
+
 class TableExporter(Exporter[TableParams]):
     """Calls the table kernel; subclasses write the TFLite operator."""
 
@@ -17,11 +29,4 @@ class TableExporter(Exporter[TableParams]):
 
     def layer(self, node: Node, graph: Graph, params: TableParams) -> CLayer:
         """The call of the table kernel."""
-        return CLayer(
-            kernel="table",
-            fields={
-                "size": params.size,
-                "table": CArray(params.table, "the output of each input from -128 to 127"),
-            },
-            overlaps=IN_PLACE,
-        )
+        return table_layer(params)

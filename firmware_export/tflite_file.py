@@ -92,7 +92,9 @@ class TfliteFile:
     def _quantize(self, name: str) -> Feeder:
         """Float samples of an int8 input as QUANTIZE would turn them into int8."""
         tensor = self.graph.tensors[name]
-        return lambda x: x if x.dtype == np.int8 else quantize(x, tensor.scale, tensor.zero_point)
+        return lambda x: (
+            quantize(x, tensor.scale, tensor.zero_point) if x.dtype == np.float32 else x
+        )
 
     def _show_float_outputs(self) -> None:
         """Add the float tensors behind int8 outputs to what is shown."""

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.accumulate import sum_dtype
 from edgecnn.float_io import float_name, float_outputs
-from edgecnn.ir import Array, Graph, Node, QuantParams, Tensor
+from edgecnn.ir import INT16, Array, Graph, Node, QuantParams, Tensor
 from edgecnn.windows import Window, tflite_padding
 from firmware_export.exporters import exporter
 
@@ -159,7 +160,8 @@ class TfliteWriter:
         assert weights is not None
         scales = tuple(float(np.float32(image.scale * scale)) for scale in weights.scale)
         quant = QuantParams(scales, (0,) * len(scales), 0 if len(scales) > 1 else None)
-        return self.constant(f"{node.output}_bias", np.zeros(output.shape[-1], np.int32), quant)
+        zeros = np.zeros(output.shape[-1], sum_dtype(self.graph, node))
+        return self.constant(f"{node.output}_bias", zeros, quant)
 
     def windowed_input(self, name: str, window: Window, fill: int | None = None) -> tuple[int, int]:
         """Index of an image and TFLite's padding mode for a window over it.
@@ -187,12 +189,14 @@ class TfliteWriter:
             index = self.tensor(output)
         else:
             index = self.add(Tensor(f"{name}_padded", shape, image.dtype, None, image.quant))
+        version = 3 if image.dtype == INT16 else 2
+        inputs = [self.tensor(name), amounts]
         if fill is None:
-            self.operator("PAD", 2, [self.tensor(name), amounts], [index], schema.PadOptionsT())
+            self.operator("PAD", version, inputs, [index], schema.PadOptionsT())
         else:
-            value = self.constant(f"{name}_fill", np.array([fill], np.int8), image.quant)
-            inputs = [self.tensor(name), amounts, value]
-            self.operator("PADV2", 2, inputs, [index], schema.PadV2OptionsT())
+            data = np.array([fill], image.dtype)
+            inputs.append(self.constant(f"{name}_fill", data, image.quant))
+            self.operator("PADV2", version, inputs, [index], schema.PadV2OptionsT())
         return index
 
     def reshape(self, index: int, output: str) -> None:

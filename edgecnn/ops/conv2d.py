@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecnn.accumulate import rescaled
 from edgecnn.convolution_operator import (
     ConvolutionAttributes,
     ConvolutionOperator,
@@ -72,10 +73,10 @@ class Conv2D(ConvolutionOperator[Conv2DAttributes, Conv2DParams]):
         return Conv2DParams(**vars(self.lowered(node, graph)), groups=a.groups)
 
     def evaluate_int(self, params: Conv2DParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        # float64 holds these sums exactly (they are under 2**31) and has a fast matmul.
+        # float64 holds these sums exactly (they are under 2**47) and has a fast matmul.
         x, weights = inputs[0].astype(np.float64), params.weights.astype(np.float64)
         acc = self.correlate(params, x, weights, params.input_zero_point)
-        return (self.rescaled(params, acc.astype(np.int64)),)
+        return (rescaled(params, acc.astype(np.int64) + params.bias),)
 
     def macs(
         self, attributes: Conv2DAttributes, shapes: Sequence[Shape], outputs: Sequence[Shape]

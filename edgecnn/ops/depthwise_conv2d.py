@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edgecnn.accumulate import rescaled, sum_dtype
 from edgecnn.convolution_operator import (
     ConvolutionAttributes,
     ConvolutionOperator,
     ConvolutionParams,
     window_of,
 )
-from edgecnn.ir import Array, Graph, Node, Shape
+from edgecnn.ir import INT32, Array, Graph, Node, Shape
 from edgecnn.operators import Dialect
 from edgecnn.windows import Window, extract
 
@@ -76,8 +77,9 @@ class DepthwiseConv2D(ConvolutionOperator[DepthwiseConv2DAttributes, DepthwiseCo
     def evaluate_int(
         self, params: DepthwiseConv2DParams, inputs: Sequence[Array]
     ) -> tuple[Array, ...]:
-        x, weights = inputs[0].astype(np.int32), params.weights.astype(np.int32)
-        return (self.rescaled(params, self.correlate(params, x, weights, params.input_zero_point)),)
+        x, weights = inputs[0].astype(params.sums), params.weights.astype(params.sums)
+        sums = self.correlate(params, x, weights, params.input_zero_point)
+        return (rescaled(params, sums.astype(np.int64) + params.bias),)
 
     def macs(
         self,
@@ -86,6 +88,11 @@ class DepthwiseConv2D(ConvolutionOperator[DepthwiseConv2DAttributes, DepthwiseCo
         outputs: Sequence[Shape],
     ) -> int:
         return int(np.prod(outputs[0]) * np.prod(shapes[1][1:3]))
+
+    def unsupported(self, node: Node, graph: Graph) -> str | None:
+        if graph.is_wide(node) and sum_dtype(graph, node) == INT32:
+            return "its input is int16 and its bias int32; TFLite takes an int64 bias"
+        return super().unsupported(node, graph)
 
 
 OPERATOR = DepthwiseConv2D()

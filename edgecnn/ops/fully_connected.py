@@ -11,9 +11,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgecnn.accumulate import folded_bias, weight_scales, weights_problem, weights_zero_point
-from edgecnn.fixedpoint import quantize_multipliers, requantize, round_half_away, saturate_int8
-from edgecnn.ir import Array, Attributes, Graph, Node, Shape
+from edgecnn.accumulate import (
+    folded_bias,
+    multipliers_of,
+    rescaled,
+    sum_dtype,
+    weight_scales,
+    weights_problem,
+    weights_zero_point,
+)
+from edgecnn.fixedpoint import round_half_away
+from edgecnn.ir import INT8, INT32, Array, Attributes, Graph, Node, Shape
 from edgecnn.operators import Dialect, Operator, activation_limits, apply_activation
 
 
@@ -27,9 +35,10 @@ class FullyConnectedAttributes(Attributes):
 
 @dataclass(frozen=True, eq=False)
 class FullyConnectedParams:
-    """Integers of an int8 fully connected layer; ``weights`` is (O, K).
+    """Integers of an int8 fully connected layer, or of a wide one; ``weights`` is (O, K).
 
-    ``bias`` has the input zero point folded in.
+    ``bias`` has the input zero point folded in. ``dtype`` is the type of the output, ``sums`` that
+    of the accumulators, see `edgecnn.accumulate.Accumulated`.
 
     ``single_rounding_scale`` is set under the LiteRT dialect only: one real scale a channel,
     in place of multiplier and shift.
@@ -46,6 +55,8 @@ class FullyConnectedParams:
     activation_max: int
     single_rounding_scale: Array | None = None
     weights_zero_point: int = 0
+    dtype: str = INT8
+    sums: str = INT32
 
 
 def _real_multipliers(graph: Graph, node: Node, channels: int, dialect: Dialect) -> Array:
@@ -80,6 +91,7 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
     weights_axis = 0
     sums_columns = True
     per_channel = True
+    has_wide_form = True
 
     def infer_shapes(
         self, attributes: FullyConnectedAttributes, shapes: Sequence[Shape]
@@ -111,8 +123,9 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
         weights = graph.constant(node.inputs[1])
         assert weights is not None
         real = _real_multipliers(graph, node, weights.shape[0], dialect)
-        multiplier, shift = quantize_multipliers(real)
-        low, high = activation_limits(a.activation, output.scale, output.zero_point)
+        sums = sum_dtype(graph, node)
+        multiplier, shift = multipliers_of(real, sums)
+        low, high = activation_limits(a.activation, output.scale, output.zero_point, output.dtype)
         return FullyConnectedParams(
             rows=x.size // weights.shape[1],
             output_shape=output.shape,
@@ -125,6 +138,8 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
             activation_max=high,
             single_rounding_scale=real if dialect is Dialect.LITERT else None,
             weights_zero_point=weights_zero_point(graph, node),
+            dtype=output.dtype,
+            sums=sums,
         )
 
     def evaluate_int(
@@ -133,13 +148,12 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
         x = inputs[0].reshape(-1, params.weights.shape[1]).astype(np.float64)
         sums = x @ (params.weights.T.astype(np.float64) - params.weights_zero_point)
         acc = sums.astype(np.int64) + params.bias
-        low, high = params.activation_min, params.activation_max
         if params.single_rounding_scale is None:
-            zero_point = params.output_zero_point
-            y = requantize(acc, params.multiplier, params.shift, zero_point, low, high)
+            y = rescaled(params, acc)
         else:
             scaled = round_half_away(acc * params.single_rounding_scale)
-            y = saturate_int8(scaled + params.output_zero_point, low, high)
+            limits = (params.activation_min, params.activation_max)
+            y = np.clip(scaled + params.output_zero_point, *limits).astype(params.dtype)
         batch = y.shape[0] // params.rows
         return (y.reshape(batch * params.output_shape[0], *params.output_shape[1:]),)
 
@@ -153,6 +167,11 @@ class FullyConnected(Operator[FullyConnectedAttributes, FullyConnectedParams]):
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         return weights_problem(graph, node, channel_axis=0, asymmetric=True)
+
+    def incomparable(self, node: Node, graph: Graph, dialect: Dialect) -> str | None:
+        if dialect is Dialect.TFLITE and graph.is_wide(node) and not any(node.inputs[2:]):
+            return "tflite-runtime 2.14 sums products of int16 in int32 where there is no bias"
+        return None
 
 
 OPERATOR = FullyConnected()

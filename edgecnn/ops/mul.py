@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.accumulate import MAX_OFFSET_INPUT
+from edgecnn.accumulate import MAX_OFFSET_INPUT, MAX_WIDE_INPUT
 from edgecnn.binary_operator import (
     BinaryAttributes,
     BinaryOperator,
@@ -46,6 +46,7 @@ class Mul(BinaryOperator[MulAttributes, MulParams]):
     summary = "with broadcasting; one operand may be constant"
     differences = in_both("it multiplies the scales in float32, not in double")
     fuses_activation = True
+    has_wide_form = True
 
     def function(self, a: Array, b: Array) -> Array:
         return a * b
@@ -61,7 +62,7 @@ class Mul(BinaryOperator[MulAttributes, MulParams]):
                 np.float32(first.scale) * np.float32(second.scale) / np.float32(output.scale)
             )
         multiplier, shift = quantize_multiplier(real)
-        low, high = activation_limits(a.activation, output.scale, output.zero_point)
+        low, high = activation_limits(a.activation, output.scale, output.zero_point, output.dtype)
         return MulParams(
             **vars(shapes_and_constants(node, graph)),
             multiplier=multiplier,
@@ -74,14 +75,15 @@ class Mul(BinaryOperator[MulAttributes, MulParams]):
     def evaluate_int(self, params: MulParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         p = params
         a, b = operands(p, inputs)
-        limits = (p.output_zero_point, p.activation_min, p.activation_max)
+        limits = (p.output_zero_point, p.activation_min, p.activation_max, p.dtype)
         return (requantize(a * b, p.multiplier, p.shift, *limits),)
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         reason = super().unsupported(node, graph)
         if reason is not None or graph.tensors[node.output].quant is None:
             return reason
-        if scaling_overflows(MAX_PRODUCT, self.lower(node, graph, Dialect.TFLM).shift):
+        largest = MAX_WIDE_INPUT**2 if graph.is_wide(node) else MAX_PRODUCT
+        if scaling_overflows(largest, self.lower(node, graph, Dialect.TFLM).shift):
             return "its output scale is so small that rescaling overflows int32"
         return None
 

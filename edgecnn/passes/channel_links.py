@@ -50,12 +50,19 @@ def sums_channels(node: Node, graph: Graph) -> bool:
 
 
 def is_plain(node: Node, graph: Graph) -> bool:
-    """Whether a node computes as its operator says, without overflow; int8 has int8 weights."""
+    """Whether a node computes as its operator says, without overflow, all in int8 or in float."""
     meaning = operator(node.op)
-    read, weights = (graph.tensors[name].dtype for name in (*node.inputs[:2], node.inputs[0])[:2])
-    if meaning.weights_axis is not None and not (weights == read and read in (INT8, FLOAT32)):
+    if graph.is_wide(node):
+        return False
+    if meaning.weights_axis is not None and not _of_one_type(node.inputs[:2], graph):
         return False
     return meaning.unsupported(node, graph) is None
+
+
+def _of_one_type(names: tuple[str, ...], graph: Graph) -> bool:
+    """Whether tensors are all int8, or all float."""
+    types = {graph.tensors[name].dtype for name in names}
+    return types in ({INT8}, {FLOAT32})
 
 
 def links(node: Node, graph: Graph) -> Links:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgecnn.errors import FitError, UserError
-from edgecnn.ir import INT8, INT32, Graph
+from edgecnn.ir import Graph
 from firmware_export.boards import largest_span
 from firmware_export.chooser.curve import Point, beyond, curve, pick
 from firmware_export.chooser.selection import Budget, Frame, Selection, select, with_margin
@@ -79,10 +79,10 @@ class Choice:
 
 
 def plain_weight_bytes(graph: Graph) -> int:
-    """Bytes of a graph's int8 and int32 constants, as the network has them."""
+    """Bytes of a graph's integer constants, as the network has them."""
     used = {name for node in graph.nodes for name in node.inputs if name}
     constants = [t for n, t in graph.tensors.items() if n in used and t.data is not None]
-    return sum(t.nbytes for t in constants if t.dtype in (INT8, INT32))
+    return sum(t.nbytes for t in constants)
 
 
 def budget_of(graph: Graph, target: Target, optimize: str) -> Budget:

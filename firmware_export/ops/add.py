@@ -13,11 +13,12 @@ class AddExporter(Exporter[ScaledParams]):
     """Writes add."""
 
     version = 2
+    wide_version = 3
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         options = writer.schema.AddOptionsT()
         options.potScaleInt16 = False
-        write_binary("ADD", self.version, node, writer, options)
+        write_binary("ADD", self.version_of(node, graph), node, writer, options)
 
     def layer(self, node: Node, graph: Graph, params: ScaledParams) -> CLayer:
         return scaled_layer("add", params)

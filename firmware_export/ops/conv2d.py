@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from edgecnn.ir import Graph, Node
+from edgecnn.ir import INT16, Graph, Node
 from edgecnn.ops.conv2d import Conv2DParams
 from firmware_export import distances
 from firmware_export.convolution_layer import convolution_fields, write_convolution
-from firmware_export.exporters import CLayer, Exporter
+from firmware_export.exporters import CLayer, Exporter, FieldValue
 from firmware_export.tflite_writer import TfliteWriter
 
 
@@ -16,28 +16,36 @@ class Conv2DExporter(Exporter[Conv2DParams]):
     """Writes conv2d."""
 
     version = 3
+    wide_version = 4
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         options = writer.schema.Conv2DOptionsT()
-        write_convolution(node, writer, "CONV_2D", self.version, options)
+        write_convolution(node, writer, "CONV_2D", self.version_of(node, graph), options)
 
     def layer(self, node: Node, graph: Graph, params: Conv2DParams) -> CLayer:
         layout = "output channel, height, width, input channel"
         depth, filters = (
             shape[3] // params.groups for shape in (params.input_shape, params.output_shape)
         )
+        fields: dict[str, FieldValue] = {
+            **convolution_fields(params, layout, "output channel"),
+            "output_channels": params.output_shape[3],
+            "groups": params.groups,
+        }
+        sliding = distances.convolution(params)
+        if params.dtype == INT16:
+            channels = range(params.output_shape[3])
+            reads, writes = [c // filters * depth for c in channels], [c + 1 for c in channels]
+            overlaps = distances.of_int16(sliding.in_parts(reads, writes))
+            return CLayer(kernel="conv2d_int16", fields=fields, overlaps=overlaps)
         firsts, _ = distances.parts(params.input_shape[3], depth)
         _, ends = distances.parts(params.output_shape[3], filters)
         return CLayer(
             kernel="conv2d",
-            fields={
-                **convolution_fields(params, layout, "output channel"),
-                "output_channels": params.output_shape[3],
-                "groups": params.groups,
-            },
+            fields=fields,
             scratch_bytes=math.prod(params.weights.shape[1:]),
             takes_scratch=True,
-            overlaps=distances.convolution(params).in_parts(firsts, ends),
+            overlaps=sliding.in_parts(firsts, ends),
         )
 
 

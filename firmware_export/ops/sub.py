@@ -13,11 +13,12 @@ class SubExporter(Exporter[ScaledParams]):
     """Writes sub."""
 
     version = 2
+    wide_version = 5
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         options = writer.schema.SubOptionsT()
         options.potScaleInt16 = False
-        write_binary("SUB", self.version, node, writer, options)
+        write_binary("SUB", self.version_of(node, graph), node, writer, options)
 
     def layer(self, node: Node, graph: Graph, params: ScaledParams) -> CLayer:
         return scaled_layer("sub", params)
