@@ -50,7 +50,12 @@ def load(model: Any, example: Any = None, *, input_shapes: Any = None) -> Graph:
 
 
 def quantize(
-    graph: Graph, calibration: Iterable[Any], *, ranges: str = "auto", repair: str = "all"
+    graph: Graph,
+    calibration: Iterable[Any],
+    *,
+    ranges: str = "auto",
+    repair: str = "all",
+    wide: Iterable[str] = (),
 ) -> Graph:
     """Quantize a float graph to int8.
 
@@ -58,15 +63,17 @@ def quantize(
     batches, in the layout and the units of the model as given. ``ranges`` says how the range of an
     activation is chosen: ``"minmax"``, ``"percentile"``, ``"mse"``, ``"entropy"``, or ``"auto"``,
     which takes the one of these that changes the network's outputs least. ``repair`` is ``"all"``,
-    ``"none"``, or some of ``"equalize,rounding,bias"``. An int8 graph is returned as it is. Raises
-    `edgecnn.errors.DataError` for data that are empty, misshapen or not finite, and
-    `edgecnn.errors.UserError` for an unknown word.
+    ``"none"``, or some of ``"equalize,rounding,bias"``. Layers whose names (those of their outputs)
+    are in ``wide`` are computed with int16 activations, TFLite's 16x8 scheme; inputs and outputs
+    of the network stay int8. An int8 graph is returned as it is. Raises `edgecnn.errors.DataError`
+    for data that are empty, misshapen or not finite, and `edgecnn.errors.UserError` for an unknown
+    word, a name that no layer has, or one whose operator has no form in 16 bits.
     """
     from edgecnn.data import to_feeds
     from edgecnn.quantization.recipe import Recipe, quantize_by_recipe
     from edgecnn.support import require_supported
 
-    recipe = Recipe.parse(ranges, repair)
+    recipe = Recipe.parse(ranges, repair, wide)
     if graph.is_quantized:
         return graph
     require_supported(graph)

@@ -11,6 +11,9 @@ from edgecnn.operators import Dialect, Operator, OutputRange, same_quantization_
 
 A = TypeVar("A", bound=Attributes)
 
+#: Dimensions of int16 tensors whose values are moved: their bytes have one more.
+MAX_WIDE_RANK = 4
+
 
 @dataclass(frozen=True, eq=False)
 class MoveParams(Generic[A]):
@@ -60,8 +63,9 @@ class Move(Operator[A, MoveParams[A]]):
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         tensors = [graph.tensors[name] for name in (*node.inputs, *node.outputs)]
         rank = max(len(tensor.shape) for tensor in tensors)
-        if rank > self.max_rank:
-            return f"it has {rank} dimensions; at most {self.max_rank} are supported"
+        most = min(self.max_rank, MAX_WIDE_RANK) if graph.is_wide(node) else self.max_rank
+        if rank > most:
+            return f"it has {rank} dimensions; at most {most} are supported"
         first = tensors[0]
         problems = (same_quantization_problem(first.quant, other.quant) for other in tensors[1:])
         return next((problem for problem in problems if problem is not None), None)

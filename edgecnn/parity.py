@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from edgecnn.errors import FitError, InvariantError, ModelFormatError, UserError
+from edgecnn.fixedpoint import code_limits
 from edgecnn.float_io import (
     dequantize_outputs,
     float_outputs,
@@ -245,7 +246,7 @@ def _bits(values: Array) -> Array:
 def random_feeds(
     graph: Graph, samples: int, seed: int, *, extremes: bool = True
 ) -> dict[str, Array]:
-    """Uniform random int8 inputs, after inputs that are all -128, all 127, all zero point.
+    """Uniform random inputs of their type, after inputs all at its ends, and all zero point.
 
     Arrays have shape (samples, *shape); with ``extremes`` there are three samples more.
     """
@@ -253,11 +254,13 @@ def random_feeds(
     feeds = {}
     for name in graph.inputs:
         tensor = graph.tensors[name]
-        drawn = rng.integers(-128, 128, (samples, *tensor.shape), dtype=np.int8)
+        low, high = code_limits(tensor.dtype)
+        kind: Any = np.dtype(tensor.dtype)
+        drawn = rng.integers(low, high + 1, (samples, *tensor.shape), dtype=kind)
         if extremes:
-            levels = (-128, 127, tensor.zero_point)
+            levels = (low, high, tensor.zero_point)
             drawn = np.concatenate(
-                [*(np.full((1, *tensor.shape), v, np.int8) for v in levels), drawn]
+                [*(np.full((1, *tensor.shape), v, drawn.dtype) for v in levels), drawn]
             )
         feeds[name] = drawn
     return feeds

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from edgecnn.ir import Attributes, Graph, Node, Shape
+from edgecnn.ir import INT8, Attributes, Graph, Node, Shape
 from edgecnn.operators import (
     Dialect,
     Operator,
@@ -38,19 +38,21 @@ class PoolAttributes(Attributes):
 
 @dataclass(frozen=True)
 class PoolParams:
-    """Integers of an int8 pooling."""
+    """Integers of a pooling; ``dtype`` is the type of its values, int8 or int16."""
 
     input_shape: Shape
     output_shape: Shape
     window: Window
     activation_min: int
     activation_max: int
+    dtype: str = INT8
 
 
 class PoolOperator(Operator[A, PoolParams]):
     """A pooling; subclasses give the function of a window, in float and in integers."""
 
     fuses_activation: ClassVar[bool] = True
+    has_wide_form: ClassVar[bool] = True
     output_range: ClassVar[OutputRange] = OutputRange.SAME_AS_INPUT
 
     def infer_shapes(self, attributes: A, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -77,9 +79,9 @@ class PoolOperator(Operator[A, PoolParams]):
         a = node.attributes
         assert isinstance(a, PoolAttributes)
         output = graph.tensors[node.output]
-        low, high = activation_limits(a.activation, output.scale, output.zero_point)
+        low, high = activation_limits(a.activation, output.scale, output.zero_point, output.dtype)
         input_shape = graph.tensors[node.inputs[0]].shape
-        return PoolParams(input_shape, output.shape, a.window, low, high)
+        return PoolParams(input_shape, output.shape, a.window, low, high, output.dtype)
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         """The batch must be 1; a window wholly in the padding has no maximum and no mean."""

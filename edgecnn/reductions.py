@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from edgecnn.accumulate import MAX_OFFSET_INPUT
+from edgecnn.accumulate import MAX_OFFSET_INPUT, MAX_WIDE_INPUT
 from edgecnn.fixedpoint import INT32_MAX, scaling_overflows
 from edgecnn.ir import Attributes, Graph, Node, Shape
 from edgecnn.operators import Dialect, Operator
@@ -77,7 +77,8 @@ class SummingOperator(Reduction, Operator[A, P]):
         shape = graph.tensors[node.inputs[0]].shape
         if len(shape) > MAX_RANK:
             return f"it has {len(shape)} dimensions; at most {MAX_RANK} are supported"
-        largest = int(np.prod([shape[axis] for axis in a.axes], dtype=np.int64)) * MAX_OFFSET_INPUT
+        most = MAX_WIDE_INPUT if graph.is_wide(node) else MAX_OFFSET_INPUT
+        largest = int(np.prod([shape[axis] for axis in a.axes], dtype=np.int64)) * most
         if largest > INT32_MAX:
             return "it sums so many values that int32 can overflow"
         if graph.tensors[node.output].quant is None:

@@ -308,21 +308,24 @@ class _Writer:
                 array = layer.constants[position]
                 arguments.append(self._array(step, node, f"operand{position}", array))
             elif self.graph.is_activation(name):
-                arguments.append(self._pointer(name) if places is None else places[name])
+                place = self._pointer(name, layer) if places is None else places[name]
+                arguments.append(place)
         if layer.joins_inputs:
             arguments = ["(const int8_t *const[]){" + ", ".join(arguments) + "}"]
         if layer.takes_scratch or layer.scratch_bytes:
             offset = self.plan.offsets[scratch] if layer.scratch_bytes else 0
             arguments.append(f"memory + {offset}")
-        outputs = [self._pointer(n) if places is None else places[n] for n in node.outputs]
+        outputs = [self._pointer(n, layer) if places is None else places[n] for n in node.outputs]
         if layer.joins_outputs:
             outputs = ["(int8_t *const[]){" + ", ".join(outputs) + "}"]
         return arguments + outputs
 
-    def _pointer(self, name: str) -> str:
-        """A tensor in the arena, as a pointer to its type."""
+    def _pointer(self, name: str, layer: CLayer) -> str:
+        """A tensor in the arena, as a pointer to its type, or to its bytes."""
         place, dtype = f"memory + {self.offset(name)}", self.graph.tensors[name].dtype
-        return place if dtype == INT8 else f"({dtype}_t *)(void *)({place})"
+        if dtype == INT8 or layer.is_bytewise:
+            return place
+        return f"({dtype}_t *)(void *)({place})"
 
     def _field(self, step: int, node: Node, field: str, value: FieldValue) -> str:
         if isinstance(value, CArray):

@@ -17,7 +17,10 @@ KERNEL_RANK = 5
 def copy_layer(
     kernel: str, shape: Shape, strides: Sequence[int], input_bytes: int, offset: int = 0
 ) -> CLayer:
-    """A call whose output, of ``shape``, is read from the input by ``strides`` from ``offset``."""
+    """A call whose output, of ``shape``, is read from the input by ``strides`` from ``offset``.
+
+    All are of bytes.
+    """
     sources = offset + distances.walk(shape, strides)
     shape, (strides,) = merge_axes(shape, [strides])
     if len(shape) > KERNEL_RANK:
@@ -29,5 +32,6 @@ def copy_layer(
             "strides": left_pad(strides, KERNEL_RANK, 0),
             "offset": offset,
         },
+        is_bytewise=True,
         overlaps=distances.moves(sources, input_bytes),
     )

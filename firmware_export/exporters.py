@@ -67,6 +67,8 @@ class CLayer:
     constants: Mapping[int, CArray] = field(default_factory=dict)
     scratch_bytes: int = 0
     takes_scratch: bool = False
+    #: Tensors are passed as bytes, whatever their type.
+    is_bytewise: bool = False
     #: Inputs, or outputs, are passed as one array of pointers.
     joins_inputs: bool = False
     joins_outputs: bool = False

@@ -32,6 +32,7 @@ from tests.fast.kernel_table import M0PLUS, M4, every_kernel
 from tests.fast.test_add_linear import ordinary_add
 from tests.fast.test_sub_linear import ordinary_sub
 from tests.ops.case_table import Case, build
+from tests.wide.wide_table import every_wide_case
 
 #: The named cases of every operator, from its own test module.
 ALL_CASES: list[Case] = [
@@ -124,6 +125,7 @@ NETWORKS = {
     "every case": lambda: portable(every_case()),
     "every kernel with DSP instructions": lambda: every_kernel(every_fast_case(), M4),
     "every kernel without": lambda: every_kernel(every_fast_case(), M0PLUS),
+    "every case in 16 bits": lambda: portable(every_wide_case(2)),
     "every kernel of two operators": lambda: every_fused(pair_graph(pooled.CASES[:4])),
 }
 

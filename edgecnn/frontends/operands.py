@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.frontends.builder import GraphBuilder, Value
+from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
+from edgecnn.frontends.spelling import TfliteOperator
+from edgecnn.ir import INT16
+
+
+def require_general_scales(op: TfliteOperator) -> None:
+    """Refuse int16 sums and differences of older converters, with scales that are powers of two.
+
+    TensorFlow Lite computes those otherwise than TensorFlow Lite Micro.
+    """
+    if op.output.dtype == INT16 and op.options.potScaleInt16:
+        raise Unsupported("its int16 scales are marked as powers of two", "convert the model anew")
 
 
 def operand(b: GraphBuilder, term: Value | float) -> Value:

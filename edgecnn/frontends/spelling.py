@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.frontends.builder import Declared, GraphBuilder, Unsupported, Value
-from edgecnn.ir import QuantParams, Shape
+from edgecnn.frontends.tflite_hints import type_reason
+from edgecnn.ir import INT16, QuantParams, Shape
+from edgecnn.operators import operator
 
 ATEN: dict[str, Callable[..., Any]] = {}
 ONNX: dict[str, Callable[..., Any]] = {}
@@ -101,6 +103,8 @@ class TfliteOperator:
         self, builder: GraphBuilder, op: str, inputs: list[Value | None], attributes: Any = None
     ) -> list[Value]:
         """Append the node that computes all outputs of this operator."""
+        if any(o.dtype == INT16 for o in self.outputs) and not operator(op).has_wide_form:
+            raise Unsupported(*type_reason(INT16))
         declared = [Declared(o.name, o.dtype, o.quant) for o in self.outputs]
         return builder.emit_many(op, inputs, attributes, declared)
 

@@ -15,11 +15,12 @@ from edgecnn.frontends.builder import GraphBuilder, Unsupported, Value
 from edgecnn.frontends.constant_folding import fold
 from edgecnn.frontends.spelling import TfliteOperator, TfliteOutput, importers
 from edgecnn.frontends.tflite_dilation import REASON, Batches, batches_to_space, space_to_batches
-from edgecnn.frontends.tflite_hints import operator_reason, type_reason
+from edgecnn.frontends.tflite_hints import operator_reason, output_problem
 from edgecnn.frontends.tflite_tables import FoundTable, find_tables
 from edgecnn.ir import (
     FLOAT32,
     INT8,
+    INT16,
     INT32,
     MAX_SCALE,
     Array,
@@ -196,7 +197,12 @@ class _Importer:
             value = self._value(index)
             if value is None or self.builder.data(value) is not None:
                 raise ModelFormatError("an output of the network is constant or absent")
+            self._check_end(value, "output")
             self.builder.outputs.append(value)
+
+    def _check_end(self, value: Value, end: str) -> None:
+        if self.builder.tensors[value].dtype == INT16:
+            raise Unsupported(f"its {end} '{value}' is int16; only layers inside of it may be")
 
     def _add_input(self, index: int, renamed: int | None = None) -> None:
         source, declared = self.source, index if renamed is None else renamed
@@ -207,6 +213,7 @@ class _Importer:
             source.quant(declared),
         )
         self.values[declared] = value
+        self._check_end(value, "input")
 
     def _add_inputs(self) -> None:
         """Enter the inputs; start in int8 where a float or uint8 one is only quantized."""
@@ -387,10 +394,9 @@ class _Importer:
         dtype, quant = source.dtype(index), source.quant(index)
         if dtype == "uint8" and operator == "QUANTIZE" and index in self.outputs:
             dtype, quant = INT8, self._shifted_quant(index)
-        if dtype not in (FLOAT32, INT8, INT32):
-            raise Unsupported(*type_reason(dtype))
-        if dtype == INT8 and quant is None:
-            raise Unsupported("its int8 output has no scale")
+        problem = output_problem(dtype, quant)
+        if problem is not None:
+            raise Unsupported(*problem)
         return TfliteOutput(source.names[index], dtype, source.shape(index), quant)
 
     def _described(self, index: int) -> TfliteOutput:
@@ -411,6 +417,8 @@ class _Importer:
         }
         computed = operator.output.dtype
         if computed == INT32 and operator.name in ("ARG_MAX", "ARG_MIN"):
+            return
+        if operator.name == "QUANTIZE" and dtypes | {computed} <= {INT8, INT16}:
             return
         if computed == INT32 or dtypes - {computed}:
             found = ", ".join(sorted(dtypes))

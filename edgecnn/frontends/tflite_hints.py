@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgecnn.ir import FLOAT32, INT8, INT16, INT32, QuantParams
+
 _STATE = (
     "it keeps state from one run to the next; here every run starts anew",
     "convert the model without streaming, over a whole window",
@@ -67,6 +69,17 @@ def operator_reason(name: str) -> tuple[str, str]:
     return "this operator is not supported", ""
 
 
+def output_problem(dtype: str, quant: QuantParams | None) -> tuple[str, str] | None:
+    """Why an output of some type cannot be computed, and a substitute; None where it can."""
+    if dtype not in (FLOAT32, INT8, INT16, INT32):
+        return type_reason(dtype)
+    if dtype in (INT8, INT16) and quant is None:
+        return f"its {dtype} output has no scale", ""
+    if dtype == INT16 and quant is not None and any(quant.zero_point):
+        return "its int16 output has a zero point other than 0", ""
+    return None
+
+
 def type_reason(dtype: str) -> tuple[str, str]:
     """The reason why an operator that computes some type is refused, and a substitute."""
     if dtype == "uint8":
@@ -77,8 +90,8 @@ def type_reason(dtype: str) -> tuple[str, str]:
         )
     if dtype == "int16":
         return (
-            "it computes int16; only int8 and float32 are supported",
-            "quantize activations to int8 too, not to int16",
+            "it computes int16, for which it has no form here",
+            "quantize its activations to int8",
         )
     if dtype == "int64":
         return (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from edgecnn.fixedpoint import divide_round_half_away, saturate_int8
+from edgecnn.fixedpoint import divide_round_half_away
 from edgecnn.ir import Array, Graph, Node
 from edgecnn.operators import apply_activation
 from edgecnn.pool_operator import PoolAttributes, PoolOperator, PoolParams
 from edgecnn.windows import count_inside, extract, tflite_padding
+
+#: int16 values that int32 can add up, and half of their number.
+MAX_WIDE_WINDOW = (1 << 15) - 1
 
 
 class AveragePool2DAttributes(PoolAttributes):
@@ -37,7 +41,8 @@ class AveragePool2D(PoolOperator[AveragePool2DAttributes]):
         count = count_inside(params.window, (x.shape[1], x.shape[2]))[None, :, :, None]
         total = extract(x, params.window, 0).sum(axis=(3, 4))
         mean = divide_round_half_away(total, count)
-        return (saturate_int8(mean, params.activation_min, params.activation_max),)
+        limits = (params.activation_min, params.activation_max)
+        return (np.clip(mean, *limits).astype(params.dtype),)
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         a = node.attributes
@@ -48,6 +53,8 @@ class AveragePool2D(PoolOperator[AveragePool2DAttributes]):
                 f"padding {a.padding} (top, bottom, left, right) that the mean does not count "
                 "is neither none nor TFLite's SAME"
             )
+        if graph.is_wide(node) and math.prod(a.size) > MAX_WIDE_WINDOW:
+            return f"it adds up over {MAX_WIDE_WINDOW} int16 values, which int32 may not hold"
         return super().unsupported(node, graph)
 
 

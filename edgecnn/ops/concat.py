@@ -27,6 +27,7 @@ class Concat(Move[ConcatAttributes]):
 
     attributes = ConcatAttributes
     summary = "any axis, up to 10 inputs; all share one scale"
+    has_wide_form = True
     output_range = OutputRange.SHARED
     max_rank = 5
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgecnn.fixedpoint import INT8_MIN
+from edgecnn.fixedpoint import INT8_MIN, code_limits
 from edgecnn.ir import Array
 from edgecnn.operators import apply_activation
 from edgecnn.pool_operator import PoolAttributes, PoolOperator, PoolParams
@@ -33,8 +33,10 @@ class MaxPool2D(PoolOperator[MaxPool2DAttributes]):
         return (apply_activation(attributes.activation, y),)
 
     def evaluate_int(self, params: PoolParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        largest = extract(inputs[0], params.window, INT8_MIN).max(axis=(3, 4))
-        return (np.clip(largest, params.activation_min, params.activation_max).astype(np.int8),)
+        lowest, _ = code_limits(params.dtype)
+        largest = extract(inputs[0], params.window, lowest).max(axis=(3, 4))
+        limits = (params.activation_min, params.activation_max)
+        return (np.clip(largest, *limits).astype(params.dtype),)
 
 
 OPERATOR = MaxPool2D()

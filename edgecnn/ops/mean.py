@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.fixedpoint import quantize_multiplier, requantize
-from edgecnn.ir import Array, Graph, Node, Shape
+from edgecnn.fixedpoint import code_limits, quantize_multiplier, requantize
+from edgecnn.ir import INT8, Array, Graph, Node, Shape
 from edgecnn.operators import Dialect
 from edgecnn.reductions import ReduceAttributes, SummingOperator
 
@@ -29,6 +29,7 @@ class MeanParams:
     shift: int
     input_zero_point: int
     output_zero_point: int
+    dtype: str = INT8
 
 
 def mean_multiplier(real: float, count: int) -> tuple[int, int]:
@@ -46,6 +47,7 @@ class Mean(SummingOperator[MeanAttributes, MeanParams]):
     """Mean over axes."""
 
     attributes = MeanAttributes
+    has_wide_form = True
 
     def evaluate_float(
         self, attributes: MeanAttributes, inputs: Sequence[Array | None]
@@ -69,12 +71,14 @@ class Mean(SummingOperator[MeanAttributes, MeanParams]):
             shift=shift,
             input_zero_point=x.zero_point,
             output_zero_point=output.zero_point,
+            dtype=output.dtype,
         )
 
     def evaluate_int(self, params: MeanParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
         total = inputs[0].sum(axis=params.axes, keepdims=params.keep_dims, dtype=np.int64)
         acc = total - params.count * params.input_zero_point
-        return (requantize(acc, params.multiplier, params.shift, params.output_zero_point),)
+        scaling = (params.multiplier, params.shift, params.output_zero_point)
+        return (requantize(acc, *scaling, *code_limits(params.dtype), params.dtype),)
 
 
 OPERATOR = Mean()

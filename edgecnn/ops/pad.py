@@ -25,7 +25,7 @@ class PadAttributes(Attributes):
 
 @dataclass(frozen=True)
 class PadParams:
-    """Shape of the input, border of each axis, and the byte that fills it."""
+    """Shape of the input, border of each axis, and the value that fills it."""
 
     input_shape: Shape
     paddings: tuple[tuple[int, int], ...]
@@ -37,6 +37,7 @@ class Pad(Operator[PadAttributes, PadParams]):
 
     attributes = PadAttributes
     summary = "constant, any axis"
+    has_wide_form = True
     output_range = OutputRange.SAME_AS_INPUT
 
     def is_homogeneous(self, attributes: PadAttributes) -> bool:
@@ -57,11 +58,11 @@ class Pad(Operator[PadAttributes, PadParams]):
         a = node.attributes
         assert isinstance(a, PadAttributes)
         x = graph.tensors[node.inputs[0]]
-        value = int(quantize(a.value, x.scale, x.zero_point))
+        value = int(quantize(a.value, x.scale, x.zero_point, x.dtype))
         return PadParams(x.shape, a.paddings, value)
 
     def evaluate_int(self, params: PadParams, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        return (np.pad(inputs[0], params.paddings, constant_values=np.int8(params.value)),)
+        return (np.pad(inputs[0], params.paddings, constant_values=params.value),)
 
     def keeps_samples_apart(self, attributes: PadAttributes) -> bool:
         return attributes.paddings[0] == (0, 0)
@@ -80,6 +81,8 @@ class Pad(Operator[PadAttributes, PadParams]):
             return f"it has {len(x.shape)} dimensions; at most {MAX_RANK} are supported"
         if min(min(pair) for pair in a.paddings) < 0:
             return "it crops (a negative padding)"
+        if graph.is_wide(node) and a.value != 0:
+            return "it pads int16 with a value other than 0"
         return same_quantization_problem(x.quant, output.quant)
 
 

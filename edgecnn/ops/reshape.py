@@ -36,6 +36,7 @@ class Reshape(Operator[ReshapeAttributes, ReshapeParams]):
     attributes = ReshapeAttributes
     summary = "reshape, flatten, squeeze, unsqueeze: costs nothing in C"
     is_view = True
+    has_wide_form = True
     output_range = OutputRange.SAME_AS_INPUT
 
     def is_homogeneous(self, attributes: ReshapeAttributes) -> bool:

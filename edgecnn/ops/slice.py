@@ -50,6 +50,7 @@ class Slice(Move[SliceAttributes]):
 
     attributes = SliceAttributes
     summary = "constant begin, size and stride, also negative"
+    has_wide_form = True
     max_rank = 5
 
     def infer_shapes(

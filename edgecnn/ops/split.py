@@ -24,6 +24,7 @@ class Split(Move[SplitAttributes]):
 
     attributes = SplitAttributes
     summary = "any axis and sizes"
+    has_wide_form = True
 
     def infer_shapes(
         self, attributes: SplitAttributes, shapes: Sequence[Shape]

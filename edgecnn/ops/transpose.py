@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecnn.ir import Array, Attributes, Graph, Node, Shape
+from edgecnn.moves import MAX_WIDE_RANK
 from edgecnn.operators import Dialect, Operator, OutputRange, same_quantization_problem
 
 #: What TFLite Micro's TRANSPOSE goes up to.
@@ -32,6 +33,7 @@ class Transpose(Operator[TransposeAttributes, TransposeParams]):
 
     attributes = TransposeAttributes
     summary = "where the passes cannot remove it"
+    has_wide_form = True
     output_range = OutputRange.SAME_AS_INPUT
 
     def is_homogeneous(self, attributes: TransposeAttributes) -> bool:
@@ -64,8 +66,9 @@ class Transpose(Operator[TransposeAttributes, TransposeParams]):
 
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
-        if len(x.shape) > MAX_RANK:
-            return f"it has {len(x.shape)} dimensions; at most {MAX_RANK} are supported"
+        most = MAX_WIDE_RANK if graph.is_wide(node) else MAX_RANK
+        if len(x.shape) > most:
+            return f"it has {len(x.shape)} dimensions; at most {most} are supported"
         return same_quantization_problem(x.quant, output.quant)
 
 

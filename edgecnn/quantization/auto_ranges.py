@@ -7,7 +7,7 @@ of such errors is that of all tensors together as far as rounding errors are ind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,13 +58,14 @@ def choose_ranges(
     feeds: Mapping[str, Array],
     seen: Mapping[str, Observation],
     step: Callable[[str], None] = lambda text: None,
+    wide: Collection[str] = (),
 ) -> dict[str, RangeChoice]:
     """The best range of every set of tensors that share one, by the first of its activations.
 
     ``feeds[input]`` is float32 of shape (samples, *shape); ``seen`` are observations of them with
-    histograms.
+    histograms. Tensors in ``wide`` will be int16 and have no choice.
     """
-    sets = _sets(graph)
+    sets = [shared for shared in _sets(graph) if not set(wide).intersection(shared.activations)]
     count = len(next(iter(feeds.values())))
     picked = np.linspace(0, count - 1, _affordable(graph, len(sets), count)).astype(np.int64)
     trial = _Trial(graph, {name: array[np.unique(picked)] for name, array in feeds.items()})

@@ -6,13 +6,13 @@ scale a tensor, biases int32. Source: "TensorFlow Lite 8-bit quantization specif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from edgecnn.errors import DataError, ModelFormatError, UserError
-from edgecnn.ir import INT8, Array, Attributes, Graph, Node, QuantParams, Tensor
+from edgecnn.ir import INT8, INT16, Array, Attributes, Graph, Node, QuantParams, Tensor
 from edgecnn.operators import OutputRange, operator
 from edgecnn.quantization.observers import Observation, internal_name, observe
 from edgecnn.quantization.ranges import RANGES, Range, affine
@@ -23,29 +23,43 @@ from edgecnn.quantization.weights import (
     quantize_weights,
     weight_scales,
 )
+from edgecnn.quantization.wide import (
+    Widened,
+    quantize_wide_bias,
+    quantize_wide_operand,
+    shared_scale,
+    widened,
+)
 
 #: Chooses the range of tensors that share one.
 Choose = Callable[[SharedRange], Range]
 
 
-def quantize_graph(graph: Graph, feeds: Mapping[str, Array], ranges: str = "mse") -> Graph:
+def quantize_graph(
+    graph: Graph,
+    feeds: Mapping[str, Array],
+    ranges: str = "mse",
+    wide: Collection[str] = frozenset(),
+) -> Graph:
     """Quantize a float graph with calibration data, all ranges by one method and no repair.
 
     ``feeds[input]`` is float32 of shape (samples, *shape) in the graph's layout; ``ranges`` is a
-    name in `RANGES`. The graph has been through the passes. Raises `DataError` where the data do
-    not fit the network, `ModelFormatError` where its own constants are not finite, `UserError`
-    for an unknown choice.
+    name in `RANGES`. Layers whose outputs ``wide`` names are computed in 16 bits, see
+    `edgecnn.quantization.wide.widened`. The graph has been through the passes. Raises `DataError`
+    where the data do not fit the network, `ModelFormatError` where its own constants are not
+    finite, `UserError` for an unknown choice or layer.
     """
     if ranges not in RANGES:
         raise UserError(f"the range method is '{ranges}'; it can be {', '.join(RANGES)}")
     require_data(graph, feeds)
-    seen = observe(graph, feeds, histograms=ranges != "minmax")
-    return quantize_by(graph, seen, lambda shared: span(shared, seen, ranges))
+    prepared = widened(graph, wide)
+    seen = observe(prepared.graph, feeds, histograms=ranges != "minmax")
+    return quantize_by(prepared, seen, lambda shared: span(shared, seen, ranges))
 
 
-def quantize_by(graph: Graph, seen: Mapping[str, Observation], choose: Choose) -> Graph:
-    """Quantize a float graph by what was observed of its tensors, and a choice of ranges."""
-    return _Quantizer(graph, seen, choose).run()
+def quantize_by(prepared: Widened, seen: Mapping[str, Observation], choose: Choose) -> Graph:
+    """Quantize a float graph by what was observed of its tensors, and a choice of int8 ranges."""
+    return _Quantizer(prepared.graph, seen, choose, prepared.tensors).run()
 
 
 def span(shared: SharedRange, seen: Mapping[str, Observation], method: str) -> Range:
@@ -67,8 +81,15 @@ def require_data(graph: Graph, feeds: Mapping[str, Array]) -> None:
 class _Quantizer:
     """Builds the int8 graph node by node."""
 
-    def __init__(self, graph: Graph, seen: Mapping[str, Observation], choose: Choose) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        seen: Mapping[str, Observation],
+        choose: Choose,
+        wide: frozenset[str],
+    ) -> None:
         self.graph = graph
+        self.wide = wide
         self.seen = seen
         self.choose = choose
         self.sharing = Sharing(graph)
@@ -85,7 +106,10 @@ class _Quantizer:
 
     def _calibrated(self, name: str) -> QuantParams:
         """Scale and zero point of all tensors that share a range with one."""
-        return affine(self.choose(self.sharing.ranged(name)))
+        shared = self.sharing.ranged(name)
+        if name in self.wide:
+            return shared_scale(shared, self.seen)
+        return affine(self.choose(shared))
 
     def _rescaled(self, node: Node) -> tuple[Node, ...]:
         """Requantize the inputs of a node whose own scale is fixed and not the shared one."""
@@ -95,7 +119,8 @@ class _Quantizer:
         source, name = node.inputs[position], self.sharing.rescaled_name(node, position)
         shape = self.graph.tensors[source].shape
         quant = self._calibrated(node.output)
-        self.tensors[name] = Tensor(name, shape, INT8, None, quant)
+        dtype = INT16 if node.output in self.wide else INT8
+        self.tensors[name] = Tensor(name, shape, dtype, None, quant)
         return Node("requantize", (source,), (name,), operator("requantize").attributes())
 
     def _activation(self, name: str, quant: QuantParams | None, dtype: str = INT8) -> None:
@@ -114,7 +139,8 @@ class _Quantizer:
         op = operator(node.op)
         inputs = self._weighted(node) if op.weights_axis is not None else self._operands(node)
         for name in node.outputs:
-            self._activation(name, self._output_quant(node, inputs, name), op.output_dtype)
+            dtype = INT16 if name in self.wide else op.output_dtype
+            self._activation(name, self._output_quant(node, inputs, name), dtype)
         return Node(node.op, inputs, node.outputs, self._attributes(node))
 
     def _attributes(self, node: Node) -> Attributes:
@@ -131,20 +157,21 @@ class _Quantizer:
     def _weighted(self, node: Node) -> tuple[str, ...]:
         """Quantize weights and bias; a constant that several nodes share may split in two."""
         op: Any = operator(node.op)
-        names = list(node.inputs)
+        is_wide, names = node.output in self.wide, list(node.inputs)
         input_scale = self.tensors[names[0]].scale
         for position, bias_position in op.weight_biases.items():
             weights = self.graph.tensors[names[position]]
             has_bias = bias_position is not None and any(names[bias_position : bias_position + 1])
             bias = self.graph.tensors[names[bias_position]] if has_bias else None
             assert weights.data is not None
-            bias_data = None if bias is None else bias.data
+            bias_data = None if bias is None or is_wide else bias.data  # int64 holds any bias
             scales = weight_scales(
                 weights.data, op.weights_axis, op.per_channel, bias_data, input_scale
             )
             names[position] = self._constant(quantize_weights(weights, op.weights_axis, scales))
             if bias is not None:
-                names[bias_position] = self._constant(quantize_bias(bias, input_scale, scales))
+                as_codes = quantize_wide_bias if is_wide else quantize_bias
+                names[bias_position] = self._constant(as_codes(bias, input_scale, scales))
         return tuple(names)
 
     def _operands(self, node: Node) -> tuple[str, ...]:
@@ -157,7 +184,8 @@ class _Quantizer:
             return name
         shared = operator(node.op).output_range is OutputRange.SHARED
         quant = self._calibrated(node.output) if shared else None
-        return self._constant(quantize_operand(self.graph.tensors[name], quant))
+        as_codes = quantize_wide_operand if node.output in self.wide else quantize_operand
+        return self._constant(as_codes(self.graph.tensors[name], quant))
 
     def _constant(self, tensor: Tensor) -> str:
         """Enter a quantized constant under its own name, or a numbered one if that differs."""

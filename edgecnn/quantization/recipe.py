@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from edgecnn.quantization.output_error import judged, output_error
 from edgecnn.quantization.quantize import quantize_by, quantize_graph, require_data, span
 from edgecnn.quantization.ranges import RANGES
 from edgecnn.quantization.repair import repair
+from edgecnn.quantization.wide import Widened, widened
 from edgecnn.simulator import run_float, run_in_parts, run_int
 
 AUTO = "auto"
@@ -37,11 +38,13 @@ TRIED = 128
 class Recipe:
     """How a network is quantized.
 
-    ``ranges`` is a name in `METHODS`; ``repairs`` are those of `REPAIRS` that may be done.
+    ``ranges`` is a name in `METHODS`; ``repairs`` are those of `REPAIRS` that may be done; ``wide``
+    names the outputs of layers that are computed in 16 bits.
     """
 
     ranges: str = AUTO
     repairs: frozenset[str] = frozenset(REPAIRS)
+    wide: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.ranges not in METHODS:
@@ -53,10 +56,11 @@ class Recipe:
             raise UserError(f"the repair '{unknown[0]}' is none of {', '.join(REPAIRS)}")
 
     @staticmethod
-    def parse(ranges: str, repairs: str) -> Recipe:
+    def parse(ranges: str, repairs: str, wide: Iterable[str] = ()) -> Recipe:
         """A recipe from words: ``repairs`` is "all", "none", or names with commas between."""
         named = {"all": ",".join(REPAIRS), "none": ""}.get(repairs, repairs)
-        return Recipe(ranges, frozenset(word.strip() for word in named.split(",") if word.strip()))
+        words = frozenset(word.strip() for word in named.split(",") if word.strip())
+        return Recipe(ranges, words, frozenset(wide))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,8 @@ class Quantized:
             parts.append(f"channels equalized (alpha {self.alpha:g})")
         learned = {"rounding": "rounding learned", "bias": "biases corrected"}
         parts += [text for name, text in learned.items() if name in self.recipe.repairs]
+        if self.recipe.wide:
+            parts.append(f"in 16 bits: {', '.join(sorted(self.recipe.wide))}")
         return "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +101,7 @@ class Quantized:
             "calibration_method": self.recipe.ranges,
             "repairs": [name for name in REPAIRS if name in self.recipe.repairs],
             "equalized_alpha": self.alpha,
+            "wide": sorted(self.recipe.wide),
             "ranges": {
                 name: {
                     "method": c.method,
@@ -121,31 +128,34 @@ def quantize_by_recipe(
     what begins. Raises as `edgecnn.quantization.quantize.quantize_graph`.
     """
     require_data(graph, feeds)
+    prepared = widened(graph, recipe.wide)
     step("observing ranges")
     histograms = recipe.ranges != "minmax"
-    seen = observe(graph, feeds, histograms=histograms)
+    seen = observe(prepared.graph, feeds, histograms=histograms)
     alpha = None
     if "equalize" in recipe.repairs:
         step("equalizing channels")
         graph, alpha = _equalized(graph, feeds, recipe)
     if alpha is not None:
-        seen = observe(graph, feeds, histograms=histograms)
-    int8, chosen = _with_ranges(graph, feeds, seen, recipe.ranges, step)
-    return Quantized(_repaired(graph, int8, feeds, recipe, step), graph, recipe, alpha, chosen)
+        prepared = widened(graph, recipe.wide)
+        seen = observe(prepared.graph, feeds, histograms=histograms)
+    int8, chosen = _with_ranges(prepared, feeds, seen, recipe.ranges, step)
+    repaired = _repaired(prepared.graph, int8, feeds, recipe, step)
+    return Quantized(repaired, prepared.graph, recipe, alpha, chosen)
 
 
 def _with_ranges(
-    graph: Graph,
+    prepared: Widened,
     feeds: Mapping[str, Array],
     seen: Mapping[str, Observation],
     method: str,
     step: Callable[[str], None],
 ) -> tuple[Graph, dict[str, RangeChoice]]:
     if method != AUTO:
-        return quantize_by(graph, seen, lambda shared: span(shared, seen, method)), {}
-    chosen = choose_ranges(graph, feeds, seen, step)
+        return quantize_by(prepared, seen, lambda shared: span(shared, seen, method)), {}
+    chosen = choose_ranges(prepared.graph, feeds, seen, step, prepared.tensors)
     int8 = quantize_by(
-        graph,
+        prepared,
         seen,
         lambda shared: (chosen[shared.activations[0]].low, chosen[shared.activations[0]].high),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgecnn.fixedpoint import INT8_MIN
-from edgecnn.ir import Graph, Node
+from edgecnn.fixedpoint import code_limits
+from edgecnn.ir import INT16, Graph, Node
 from edgecnn.pool_operator import PoolParams
 from firmware_export import distances
 from firmware_export.exporters import CLayer, Exporter
@@ -15,12 +15,17 @@ class MaxPool2DExporter(Exporter[PoolParams]):
     """Writes max_pool2d."""
 
     version = 2
+    wide_version = 3
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
-        write_pool(node, writer, "MAX_POOL_2D", self.version, INT8_MIN)
+        fill, _ = code_limits(graph.tensors[node.output].dtype)
+        write_pool(node, writer, "MAX_POOL_2D", self.version_of(node, graph), fill)
 
     def layer(self, node: Node, graph: Graph, params: PoolParams) -> CLayer:
-        return pool_layer("max_pool2d", params, distances.pooled_in_bytes(params))
+        overlaps = distances.pooled_in_bytes(params)
+        if params.dtype == INT16:
+            return pool_layer("max_pool2d_int16", params, distances.of_int16(overlaps))
+        return pool_layer("max_pool2d", params, overlaps)
 
 
 EXPORTER = MaxPool2DExporter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgecnn.ir import Graph, Node
 from edgecnn.ops.pad import MAX_RANK, PadAttributes, PadParams
 from firmware_export import distances
+from firmware_export.bytewise import value_bytes
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.strides import left_pad
 from firmware_export.tflite_writer import TfliteWriter
@@ -23,7 +24,11 @@ class PadExporter(Exporter[PadParams]):
 
     def layer(self, node: Node, graph: Graph, params: PadParams) -> CLayer:
         p = params
-        sizes = list(zip(p.input_shape, p.paddings, strict=True))
+        size = value_bytes(graph, node)
+        shape = (*p.input_shape[:-1], size * p.input_shape[-1])
+        before, after = p.paddings[-1]
+        paddings = (*p.paddings[:-1], (size * before, size * after))
+        sizes = list(zip(shape, paddings, strict=True))
         return CLayer(
             kernel="pad",
             fields={
@@ -32,7 +37,8 @@ class PadExporter(Exporter[PadParams]):
                 "end": left_pad([b + n for n, (b, _) in sizes], MAX_RANK, 1),
                 "value": p.value,
             },
-            overlaps=distances.padded(p.input_shape, p.paddings),
+            is_bytewise=True,
+            overlaps=distances.padded(shape, paddings),
         )
 
 

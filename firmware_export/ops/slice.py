@@ -9,6 +9,7 @@ import numpy as np
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.slice import Part, SliceAttributes
+from firmware_export.bytewise import value_bytes, with_bytes
 from firmware_export.copy_layer import copy_layer
 from firmware_export.exporters import CLayer, Exporter
 from firmware_export.strides import row_major
@@ -22,6 +23,9 @@ def _parts(attributes: SliceAttributes, shape: tuple[int, ...]) -> list[Part]:
 
 class SliceExporter(Exporter[MoveParams[SliceAttributes]]):
     """Writes slice."""
+
+    version = 2
+    wide_version = 4
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         a = node.attributes
@@ -38,7 +42,8 @@ class SliceExporter(Exporter[MoveParams[SliceAttributes]]):
             writer.constant(f"{node.output}_size", size),
         ]
         outputs = [writer.tensor(node.output)]
-        writer.operator("SLICE", 2, inputs, outputs, writer.schema.SliceOptionsT())
+        version = self.version_of(node, graph)
+        writer.operator("SLICE", version, inputs, outputs, writer.schema.SliceOptionsT())
 
     def _write_strided(self, node: Node, parts: list[Part], writer: TfliteWriter) -> None:
         """An end before the first value cannot be written, since -1 is the last: it is masked."""
@@ -59,7 +64,10 @@ class SliceExporter(Exporter[MoveParams[SliceAttributes]]):
         parts, strides = _parts(params.attributes, shape), row_major(shape)
         steps = [part.step * stride for part, stride in zip(parts, strides, strict=True)]
         offset = sum(part.begin * stride for part, stride in zip(parts, strides, strict=True))
-        return copy_layer("slice", params.output_shapes[0], steps, math.prod(shape), offset)
+        size = value_bytes(graph, node)
+        output, steps_in_bytes = with_bytes(params.output_shapes[0], steps, size)
+        total = size * math.prod(shape)
+        return copy_layer("slice", output, steps_in_bytes, total, size * offset)
 
 
 EXPORTER = SliceExporter()

@@ -9,6 +9,7 @@ import numpy as np
 from edgecnn.ir import Graph, Node
 from edgecnn.moves import MoveParams
 from edgecnn.ops.split import SplitAttributes
+from firmware_export.bytewise import value_bytes
 from firmware_export.distances import IN_PLACE
 from firmware_export.exporters import CArray, CLayer, Exporter
 from firmware_export.tflite_writer import TfliteWriter
@@ -18,6 +19,7 @@ class SplitExporter(Exporter[MoveParams[SplitAttributes]]):
     """Writes split."""
 
     version = 2
+    wide_version = 4
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         a = node.attributes
@@ -28,7 +30,8 @@ class SplitExporter(Exporter[MoveParams[SplitAttributes]]):
         if len(set(a.sizes)) == 1:
             options = writer.schema.SplitOptionsT()
             options.numSplits = len(a.sizes)
-            writer.operator("SPLIT", self.version, [axis, x], outputs, options)
+            version = self.version_of(node, graph)
+            writer.operator("SPLIT", version, [axis, x], outputs, options)
         else:
             options = writer.schema.SplitVOptionsT()
             options.numSplits = len(a.sizes)
@@ -37,15 +40,17 @@ class SplitExporter(Exporter[MoveParams[SplitAttributes]]):
 
     def layer(self, node: Node, graph: Graph, params: MoveParams[SplitAttributes]) -> CLayer:
         axis = params.attributes.axis
-        sizes = [math.prod(shape[axis:]) for shape in params.output_shapes]
+        size = value_bytes(graph, node)
+        sizes = [size * math.prod(shape[axis:]) for shape in params.output_shapes]
         return CLayer(
             kernel="split",
             fields={
-                "sizes": CArray(np.array(sizes, np.int32), "values of a row of each output"),
+                "sizes": CArray(np.array(sizes, np.int32), "bytes of a row of each output"),
                 "rows": math.prod(params.input_shapes[0][:axis]),
                 "count": len(sizes),
             },
             joins_outputs=True,
+            is_bytewise=True,
             # In row r, r rows of the first output are written, r whole rows of the input read.
             overlaps=IN_PLACE,
         )

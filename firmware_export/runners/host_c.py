@@ -181,7 +181,8 @@ class HostCSession:
         return sum(port.bytes for port in self._outputs)
 
     def _pack(self, feeds: Mapping[str, Array], count: int) -> Array:
-        rows = [feeds[name].reshape(count, -1) for name in self._graph.inputs]
+        flat = (np.ascontiguousarray(feeds[n].reshape(count, -1)) for n in self._graph.inputs)
+        rows = [array.view(np.int8) for array in flat]
         return np.ascontiguousarray(np.concatenate(rows, axis=1))
 
 

@@ -8,6 +8,7 @@ requantized to int8 behind the case.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from edgecnn.ir import (
     Shape,
     Tensor,
 )
-from edgecnn.operators import Dialect, operator
+from edgecnn.operators import Dialect, operator, operators
 from edgecnn.ops.add import AddAttributes
 from edgecnn.parity import Artifact, random_feeds, verify
 from edgecnn.simulator import lower_all, run_int
@@ -85,12 +86,15 @@ class _Builder:
             elif operand is not None:
                 self.tensors[name] = operand.tensor(name)
         shapes = [self.tensors[n].shape if n else () for n in names]
-        (shape,) = operator(case.op).infer_shapes(case.attributes, shapes)
+        results = operator(case.op).infer_shapes(case.attributes, shapes)
         first = self.tensors[names[0]]
         scale = first.scale if case.output is None else case.output[0]
-        self.add(case.op, names, _codes(case.name, shape, INT16, scale), case.attributes)
-        narrow = _codes(f"{case.name}/int8", shape, INT8, 256 * scale)
-        self.outputs.append(self.add("requantize", [case.name], narrow, Attributes()))
+        outputs = [case.name, *(f"{case.name}/out{i}" for i in range(1, len(results)))]
+        self.nodes.append(Node(case.op, tuple(names), tuple(outputs), case.attributes))
+        for name, shape in zip(outputs, results, strict=True):
+            self.tensors[name] = _codes(name, shape, INT16, scale)
+            narrow = _codes(f"{name}/int8", shape, INT8, 256 * scale)
+            self.outputs.append(self.add("requantize", [name], narrow, Attributes()))
 
 
 def build(cases: Sequence[Case]) -> Graph:
@@ -118,6 +122,30 @@ def random_cases(make: Callable[[Rng, str], Case], count: int, seed: int) -> lis
     return accepted
 
 
+#: Operators that have a form in 16 bits.
+OPERATORS = sorted(name for name, op in operators().items() if op.has_wide_form)
+#: Those whose int8 cases are cases in 16 bits, too; conversions have cases of their own.
+CASED = [op for op in OPERATORS if op != "requantize"]
+
+
+def wide_cases(op: str) -> list[Case]:
+    """The named cases of an operator, without those that int16 has no numbers for."""
+    table: Sequence[Case] = importlib.import_module(f"tests.ops.test_{op}").CASES
+    cases = [widened(case) for case in table]
+    return [case for case in cases if problem(case) is None]
+
+
+def every_wide_case(most: int | None = None) -> Graph:
+    """The cases of all operators, or some of each, side by side."""
+    return build(some_of_each(most))
+
+
+def some_of_each(most: int | None = None) -> list[Case]:
+    """The cases of all operators, or some of each, under names of their own."""
+    cases = [(op, case) for op in CASED for case in wide_cases(op)[:most]]
+    return [dataclasses.replace(c, name=f"{i}-{op}-{c.name}") for i, (op, c) in enumerate(cases)]
+
+
 def check(cases: Sequence[Case], directory: Path, *, samples: int = 5, seed: int = 0) -> None:
     """Every runner shows every tensor of every case, with the same values."""
     refused = {case.name: problem(case) for case in cases if problem(case) is not None}
@@ -133,25 +161,31 @@ def check(cases: Sequence[Case], directory: Path, *, samples: int = 5, seed: int
         assert result.available, result.reason
         assert result.tensors == len(graph.activations()), result.name
         assert result.mismatches == 0, (result.name, result.first_mismatch)
-    check_on_tflite(graph, {case.name for case in cases}, run_int(graph, feeds))
+    check_on_tflite(layers_alone(graph, cases), run_int(graph, feeds))
 
 
-def check_on_tflite(graph: Graph, names: set[str], values: dict[str, Array]) -> None:
-    """tflite-runtime, which cannot widen int8, gives the same values for int16 inputs."""
-    if tflite_runtime.RUNNER.unavailable(Artifact(graph, b"")) is not None:
-        return
+def layers_alone(graph: Graph, cases: Sequence[Case]) -> Graph:
+    """The graph of some cases without conversions: its inputs and outputs are int16."""
+    names = {case.name for case in cases}
     nodes = tuple(
         node
         for node in graph.nodes
         if node.output in names and all(graph.tensors[n].dtype != INT32 for n in node.inputs if n)
     )
     inputs = tuple(n for node in nodes for n in graph.activation_inputs(node))
-    outputs = tuple(node.output for node in nodes)
-    inner = dataclasses.replace(graph, nodes=nodes, inputs=inputs, outputs=outputs)
-    session = tflite_runtime.RUNNER.open(Artifact(inner, to_tflite(inner)))
-    feeds = {name: values[name] for name in inputs}
-    expected, got = run_int(inner, feeds, lower_all(inner, Dialect.TFLITE)), session.run(feeds)
-    for name in outputs:
+    outputs = tuple(name for node in nodes for name in node.outputs)
+    return dataclasses.replace(graph, nodes=nodes, inputs=inputs, outputs=outputs)
+
+
+def check_on_tflite(graph: Graph, values: dict[str, Array]) -> None:
+    """tflite-runtime, which cannot widen int8, gives the same values for int16 inputs."""
+    artifact = Artifact(graph, to_tflite(graph))
+    if tflite_runtime.RUNNER.unavailable(artifact) is not None:
+        return
+    session = tflite_runtime.RUNNER.open(artifact)
+    feeds = {name: values[name] for name in graph.inputs}
+    expected, got = run_int(graph, feeds, lower_all(graph, Dialect.TFLITE)), session.run(feeds)
+    for name in graph.outputs:
         np.testing.assert_array_equal(got[name], expected[name], name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.frontends.builder import GraphBuilder, Value
-from edgecnn.frontends.operands import operand, times
+from edgecnn.frontends.operands import operand, require_general_scales, times
 from edgecnn.frontends.spelling import (
     OnnxNode,
     TfliteOperator,
@@ -18,6 +18,7 @@ from edgecnn.ops.add import AddAttributes
 @tflite("ADD")
 def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
     """Import ADD."""
+    require_general_scales(op)
     activation = fused_activation(op.options.fusedActivationFunction)
     return op.emit(b, "add", op.inputs, AddAttributes(activation))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.frontends.builder import GraphBuilder, Value
-from edgecnn.frontends.operands import operand, times
+from edgecnn.frontends.operands import operand, require_general_scales, times
 from edgecnn.frontends.spelling import (
     OnnxNode,
     TfliteOperator,
@@ -18,6 +18,7 @@ from edgecnn.ops.sub import SubAttributes
 @tflite("SUB")
 def from_tflite(b: GraphBuilder, op: TfliteOperator) -> Value:
     """Import SUB."""
+    require_general_scales(op)
     activation = fused_activation(op.options.fusedActivationFunction)
     return op.emit(b, "sub", op.inputs, SubAttributes(activation))
 
