@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from edgecnn.fixedpoint import dequantize, quantize, round_and_clamp
-from edgecnn.ir import INT32, Array, Graph, Node, QuantParams, Tensor
+from edgecnn.ir import INT16, INT32, INT64, Array, Graph, Node, QuantParams, Tensor
 from edgecnn.operators import operator
 from edgecnn.passes.editing import unique_name
 from edgecnn.quantization.rounding import MAX_DEPTH, Moments, learn_rounding
 from edgecnn.quantization.weights import MAX_BIAS
+from edgecnn.quantization.wide import MAX_WIDE_BIAS
 from edgecnn.simulator import Values, chunks, run_float, run_int, run_node
 
 #: Samples that layers are repaired on; more change little.
@@ -152,7 +153,8 @@ class _Repair:
         steps = x.scale * np.asarray(weights.quant.scale, np.float64)
         exact = self.float_graph.constant(twin.inputs[2]) if len(twin.inputs) > 2 else None
         wanted = missing if exact is None else missing + exact.reshape(-1)
-        codes = round_and_clamp(wanted / steps, -MAX_BIAS, MAX_BIAS)
+        dtype, largest = (INT64, MAX_WIDE_BIAS) if x.dtype == INT16 else (INT32, MAX_BIAS)
+        codes = round_and_clamp(wanted / steps, -largest, largest).astype(dtype)
         if len(node.inputs) > 2 and node.inputs[2]:
             bias = self.graph.tensors[node.inputs[2]]
             assert bias.data is not None
@@ -163,7 +165,7 @@ class _Repair:
         scale = tuple(float(np.float32(s)) for s in steps)
         quant = QuantParams(scale, (0,) * len(scale), 0 if len(scale) > 1 else None)
         name = f"{node.output}_bias"
-        self._replace(index, 2, Tensor(name, codes.shape, INT32, codes.astype(np.int32), quant))
+        self._replace(index, 2, Tensor(name, codes.shape, dtype, codes, quant))
 
     def _replace(self, index: int, position: int, tensor: Tensor) -> None:
         """Give a node a constant; one that other nodes read too stays theirs."""

@@ -18,6 +18,7 @@ from edgecnn.quantization.output_error import REACH, judged, output_error
 from edgecnn.quantization.ranges import RANGES
 from edgecnn.quantization.recipe import AUTO, REPAIRS, Recipe, quantize_by_recipe
 from edgecnn.simulator import run_float
+from edgecnn.support import require_supported
 from tests.quantization.networks import network, rescaled_chain
 from tests.quantization.test_repair import deep, noise, samples
 
@@ -145,3 +146,17 @@ def test_operators_without_columns_are_passed_over() -> None:
     graph = network([("tanh", ("x",), Attributes())], {}, (1, 4))
     feeds = {"x": RNG.normal(size=(10, 1, 4)).astype(np.float32)}
     assert quantize_by_recipe(graph, feeds, Recipe(AUTO)).graph.is_quantized
+
+
+def test_wide_layers_are_repaired_too() -> None:
+    graph = deep(biases=False, groups=1)
+    learned, apart = samples(200, 0), samples(200, 1)
+
+    def error(recipe: Recipe) -> float:
+        made = quantize_by_recipe(graph, learned, recipe).graph
+        require_supported(made)
+        return float(np.square(noise(graph, made, apart, "t4")).mean())
+
+    every = ["t0", "t1", "t2", "t4"]
+    assert error(Recipe.parse("minmax", "none", every)) < error(Recipe.parse("minmax", "none"))
+    assert error(Recipe.parse(AUTO, "all", every)) < error(Recipe.parse("minmax", "none", every))

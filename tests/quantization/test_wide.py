@@ -34,7 +34,7 @@ from tests.wide.networks import (
 
 
 def quantized(*wide: str, ranges: str = "mse") -> Graph:
-    graph = edgecnn.quantize(residual(), samples(), ranges=ranges, wide=wide)
+    graph = edgecnn.quantize(residual(), samples(), ranges=ranges, repair="none", wide=wide)
     verify.check(graph)
     return graph
 
