@@ -46,11 +46,20 @@ def recipe(ranges: Ranges | None, repairs: str | None) -> Recipe:
 
 
 def quantize(
-    graph: Any, model: str, calibration: Path | None, recipe: Recipe, console: Console
+    graph: Any,
+    model: str,
+    calibration: Path | None,
+    recipe: Recipe,
+    console: Console,
+    samples: int | None = None,
 ) -> Any:
-    """An int8 graph; and where it was made here, how, and of which samples."""
-    from edgecnn.data import load_file, to_feeds
+    """An int8 graph; and where it was made here, how, and of which samples.
+
+    Of the calibration data the first ``samples`` are read, or all.
+    """
+    from edgecnn.data import to_feeds
     from edgecnn.quantization.recipe import quantize_by_recipe
+    from edgecnn.sources import open_source
     from edgecnn.support import require_supported
 
     require_supported(graph)
@@ -60,9 +69,10 @@ def quantize(
         return graph, None, None
     if calibration is None:
         raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
-    x, _ = load_file(calibration, graph.inputs)
-    what = f"the calibration data in {calibration}"
-    feeds = to_feeds(graph, x, what)
+    source = open_source(graph, calibration)
+    count = len(source) if samples is None else min(samples, len(source))
+    x = source.samples.inputs(slice(0, count))
+    feeds = to_feeds(graph, x, f"the calibration data in {calibration}")
     made = quantize_by_recipe(graph, feeds, recipe, console.step)
     require_supported(made.graph)
     console.note(made.summary())

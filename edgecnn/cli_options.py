@@ -97,3 +97,19 @@ Compiler = Annotated[
         help="clang (of the package ziglang) or gcc (arm-none-eabi-gcc).", show_default="clang"
     ),
 ]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Workers.", show_default="one a core")]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="What workers are: threading, loky, multiprocessing, dask or ray.",
+    ),
+]
+ResumeFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume",
+        help="Folder to keep finished pieces in, and to go on from.",
+        show_default="the user's cache, until all is done",
+    ),
+]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import DataError, EdgecnnError
+from edgecnn.errors import DataError
 from edgecnn.fixedpoint import quantize
 from edgecnn.ir import FLOAT32, INT8, Array, Graph, Shape
+from edgecnn.samples import LABELS, open_samples
 
 
 def user_shape(graph: Graph, name: str) -> Shape:
@@ -27,34 +27,14 @@ def user_shape(graph: Graph, name: str) -> Shape:
 def load_file(
     path: str | Path, inputs: Sequence[str] = ()
 ) -> tuple[Array | dict[str, Array], Array | None]:
-    """Read ``.npy`` (inputs) or ``.npz`` (``x``, and ``y`` if it has labels).
-
-    Where there are several ``inputs``, an ``.npz`` holds an array under each of their names
-    instead of ``x``. Raises `DataError` for a file that is missing, not of these formats, or
-    without one of these arrays.
-    """
-    path = Path(path)
-    wanted = inputs if len(inputs) > 1 else ("x",)
-    if not path.is_file():
-        raise DataError(f"data file {path} does not exist")
-    if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"data file {path} is neither .npy nor .npz")
-    try:
-        with open(path, "rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a header that Python 2 wrote
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded, None
-            missing = [name for name in wanted if name not in loaded]
-            if missing:
-                has = ", ".join(sorted(loaded)) or "none"
-                raise DataError(f"data file {path} has no array '{missing[0]}' (it has {has})")
-            arrays = {name: loaded[name] for name in wanted}
-            return arrays if len(wanted) > 1 else arrays["x"], loaded.get("y")
-    except EdgecnnError:
-        raise
-    except Exception as error:  # the readers raise whatever a wrong byte leads to
-        raise DataError(f"data file {path} cannot be read: {error}") from error
+    """Read a file or a folder of samples as `open_samples` does, whole: inputs, and labels."""
+    samples = open_samples(path, inputs)
+    if len(samples.shards) == 1:  # a lone sample may have no axis for more
+        columns = {name: c.as_stored() for name, c in samples.shards[0].columns.items()}
+        x = {name: columns[name] for name in samples.names}
+        return x if len(x) > 1 else x[samples.names[0]], columns.get(LABELS)
+    whole = slice(0, len(samples))
+    return samples.inputs(whole), samples.labels(whole)
 
 
 def _to_array(item: Any) -> Array:
@@ -67,21 +47,28 @@ def _to_array(item: Any) -> Array:
         raise DataError(f"the data cannot be made an array: {error}") from error
 
 
+def one_sample(shape: Shape) -> Shape:
+    """The shape of one sample, without a batch axis of 1."""
+    return shape[1:] if shape[:1] == (1,) else shape
+
+
+def check_samples(found: Shape, dtype: Any, shape: Shape, what: str) -> None:
+    """Raise `DataError` unless arrays hold samples of the shape of an input, as numbers."""
+    if np.dtype(dtype).kind not in "fiub":
+        raise DataError(f"{what} are of type {np.dtype(dtype)}; numbers are needed")
+    if 0 in found:
+        raise DataError(f"{what} are empty (shape {found})")
+    if found[1:] not in (one_sample(shape), shape):
+        wanted = ", ".join(map(str, one_sample(shape)))
+        raise DataError(f"{what} have shape {found}; the network takes (samples, {wanted})")
+
+
 def _samples(array: Array, shape: Shape, what: str) -> Array:
     """One sample or many as (samples, *shape); a batch axis of 1 may be left out."""
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{what} are of type {array.dtype}; numbers are needed")
-    one = shape[1:] if shape[:1] == (1,) else shape
-    if array.shape == one:
+    if array.shape == one_sample(shape):
         array = array[None]
-    if array.size and array.shape[1:] == one:
-        return array.reshape(len(array), *shape)
-    if array.size and array.shape[1:] == shape:
-        return array
-    if not array.size:
-        raise DataError(f"{what} are empty (shape {array.shape})")
-    wanted = ", ".join(map(str, one))
-    raise DataError(f"{what} have shape {array.shape}; the network takes (samples, {wanted})")
+    check_samples(array.shape, array.dtype, shape, what)
+    return array.reshape(len(array), *shape)
 
 
 def _in_graph_layout(graph: Graph, name: str, array: Array, what: str) -> Array:

@@ -37,7 +37,9 @@ def round_half_away(x: ArrayLike) -> NDArray[Any]:
         reals = reals.astype(np.float64)
     # Not the half itself: with it the sum of what is nearest below a half would be 1.
     below_half = np.nextafter(reals.dtype.type(0.5), reals.dtype.type(0))
-    return np.trunc(reals + np.copysign(below_half, reals)) + 0  # no negative zero
+    rounded = np.copysign(below_half, reals)
+    rounded += reals
+    return np.trunc(rounded) + 0  # no negative zero
 
 
 def round_half_even(x: ArrayLike) -> NDArray[Any]:
@@ -195,10 +197,12 @@ def quantize(x: ArrayLike, scale: float, zero_point: int, dtype: str = "int8") -
     Division in float32 and halves away from zero, as TFLite's ``AffineQuantize``. NaN counts as
     0 and infinities saturate, both of which that function leaves undefined.
     """
-    with np.errstate(over="ignore"):  # what float32 cannot hold saturates
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold saturates
         quotient = np.asarray(x, np.float32) / np.float32(scale)
-    steps = round_half_away(np.where(np.isnan(quotient), np.float32(0), quotient))
-    return np.clip(steps + zero_point, *code_limits(dtype)).astype(dtype)
+        has_nan = np.isnan(quotient.sum())  # or infinities of both signs
+    if has_nan:
+        quotient = np.where(np.isnan(quotient), np.float32(0), quotient)
+    return np.clip(round_half_away(quotient) + zero_point, *code_limits(dtype)).astype(dtype)
 
 
 def quantize_exactly(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:

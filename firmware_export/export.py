@@ -283,9 +283,7 @@ def _accuracy(written: _Written, proof: Evidence) -> Accuracy | None:
         return None
     artifact = written.artifact
     session = HostCSession(artifact, trace=False)
-    return evaluate(
-        artifact.graph, session.run_on_all_cores, proof.x, proof.y, float_graph=proof.float_graph
-    )
+    return evaluate(artifact.graph, session.run, proof.x, proof.y, float_graph=proof.float_graph)
 
 
 def _errors(graph: Graph, proof: Evidence) -> tuple[LayerError, ...] | None:

@@ -16,23 +16,34 @@ from typing import Any
 
 from edgecnn.cache import cache_folder, keep
 from edgecnn.errors import GeneratedCodeError
-from firmware_export.toolchain import compile_c, compiler_version, host_compiler, native_flag
+from firmware_export.toolchain import (
+    compile_c,
+    compiler_version,
+    host_compiler,
+    is_clang,
+    native_flag,
+)
 
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared")
+#: Clang then copies each kernel into its calls, where the shapes of the layer are constants.
+SPECIALIZED_FLAGS = ("-DEDGECNN_OUTLINED=", "-mllvm", "-inline-threshold=3000")
 #: The file that is compiled; the others it includes.
 MAIN = "host.c"
 #: Libraries that are kept, those used last.
 KEPT = 64
 
 
-def load(sources: Mapping[str, bytes], *, kept: bool) -> Any:
+def load(sources: Mapping[str, bytes], *, kept: bool, specialized: bool = False) -> Any:
     """Compile `MAIN` of ``sources``, files by name, for this machine, and load it.
 
-    With ``kept`` the library is looked for in the cache, and kept there. Raises
+    With ``kept`` the library is looked for in the cache, and kept there. If ``specialized``,
+    kernels are compiled for each layer of their own, which takes longer. Raises
     `GeneratedCodeError` for C that does not compile, or that calls what is nowhere defined.
     """
     compiler = host_compiler()
-    flags = (*FLAGS, native_flag(compiler))
+    flags: tuple[str, ...] = (*FLAGS, native_flag(compiler))
+    if specialized and is_clang(compiler):
+        flags += SPECIALIZED_FLAGS
     key = _key(sources, compiler, flags) if kept else ""
     library = _from_cache(key) if kept else None
     return library or _compiled(sources, compiler, flags, key)

@@ -62,6 +62,11 @@ def compiler_version(compiler: tuple[str, ...]) -> str:
     return repr((compiler, facts))
 
 
+def is_clang(compiler: Sequence[str]) -> bool:
+    """Whether a compiler is known to take Clang's own flags."""
+    return "ziglang" in compiler or Path(compiler[0]).name.startswith(("zig", "clang"))
+
+
 def native_flag(compiler: Sequence[str]) -> str:
     """The flag that lets a compiler use all instructions of this machine."""
     is_zig = "ziglang" in compiler or Path(compiler[0]).name.startswith("zig")

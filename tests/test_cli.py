@@ -310,7 +310,7 @@ def test_evaluate_a_float_model(pt2: Path, labelled: Path, tmp_path: Path) -> No
     result = succeeds("evaluate", pt2, "--data", labelled, "--calibration", calibration,
                       "--json").json  # fmt: skip
     assert result["samples"] == 24
-    assert result["float"] == {"accuracy": 1.0}
+    assert result["float"]["accuracy"] == 1.0
     assert result["int8"]["accuracy"] == result["agreement"]
 
 

@@ -230,7 +230,7 @@ CALIBRATION: dict[str, tuple[Make, str]] = {
     "text": (raw("bad.npy", b"1.0, 2.0, 3.0\n"), "bad.npy cannot be read"),
     "unknown extension": (raw("bad.csv", b"1,2,3\n"), "bad.csv is neither .npy nor .npz"),
     "missing": (lambda folder: folder / "none.npy", "none.npy does not exist"),
-    "a folder": (lambda folder: folder / "folder", "does not exist"),
+    "a folder": (lambda folder: folder / "folder", "has no shards"),
 }
 
 

@@ -13,14 +13,21 @@
 
 #if defined(__GNUC__)
 #define EDGECNN_UNUSED __attribute__((unused))
-#define EDGECNN_OUTLINED __attribute__((noinline))
 #else
 #define EDGECNN_UNUSED
-#define EDGECNN_OUTLINED
 #endif
 
 /* Kernels and helpers live in headers; a network may leave some unused. A kernel is compiled
- * once for all layers: copies for each would cost flash, and minutes for networks of hundreds. */
+ * once for all layers: copies for each would cost flash, and minutes for networks of hundreds.
+ * Define EDGECNN_OUTLINED as nothing to let the compiler choose. */
+#ifndef EDGECNN_OUTLINED
+#if defined(__GNUC__)
+#define EDGECNN_OUTLINED __attribute__((noinline))
+#else
+#define EDGECNN_OUTLINED
+#endif
+#endif
+
 #define EDGECNN_FUNCTION static EDGECNN_OUTLINED EDGECNN_UNUSED
 #define EDGECNN_INLINE static inline EDGECNN_UNUSED
 

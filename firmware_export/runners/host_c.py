@@ -26,6 +26,9 @@ from firmware_export.memory.plan import ALIGNMENT
 GUARD_BYTES = 64
 GUARD_VALUE = 0x5A
 
+#: Networks of up to so many layers are compiled for their shapes, in up to some seconds.
+SPECIALIZED_LAYERS = 40
+
 
 class _Arena:
     """An aligned arena between guards."""
@@ -111,7 +114,8 @@ class HostCSession:
 
     def _open(self) -> None:
         """Compile and load; a network that is traced is not run again and again, and not kept."""
-        library = load(self._sources, kept=not self._trace)
+        specialized = not self._trace and len(self._graph.nodes) <= SPECIALIZED_LAYERS
+        library = load(self._sources, kept=not self._trace, specialized=specialized)
         pointer = ctypes.c_void_p
         library.edgecnn_host_run.argtypes = [pointer, ctypes.c_size_t, pointer, pointer, pointer]
         library.edgecnn_host_run.restype = ctypes.c_int
