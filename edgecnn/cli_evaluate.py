@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from edgecnn.evaluate import Side
     from edgecnn.ir import Array, Graph
     from edgecnn.parallel import Progress, Workers
+    from edgecnn.quantization.sensitivity import LayerTable
+    from edgecnn.sources import Source
 
 
 def evaluate(
@@ -52,6 +54,12 @@ def evaluate(
     compare: Annotated[
         str | None, typer.Option(help="Another model, to compare with on the same data.")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="What each layer's quantization costs alone.")
+    ] = False,
+    layer_samples: Annotated[
+        int, typer.Option(min=1, help="Samples, the first ones, to look at layers with.")
+    ] = 100,
     input_shape: InputShape = None,
     weights: Weights = None,
     jobs: Jobs = None,
@@ -67,9 +75,12 @@ def evaluate(
     workers = Workers(jobs, backend)
     how = _How(calibration, calibration_samples, ranges, repair, input_shape, weights)
     if compare is not None:
+        if layers:
+            raise UserError("--layers is of one model; leave it or --compare out")
         _compare(console, (model, compare), data, how, workers, resume)
         return
-    _evaluate(console, model, data, how, workers, resume, task)
+    count = layer_samples if layers else None
+    _evaluate(console, model, data, how, workers, resume, task, count)
 
 
 class _How:
@@ -158,8 +169,9 @@ def _evaluate(
     workers: Workers,
     resume: Path | None,
     task: str,
+    layer_samples: int | None,
 ) -> None:
-    from edgecnn.display_accuracy import show_evaluation
+    from edgecnn.display_accuracy import show_evaluation, show_layers
     from edgecnn.evaluate import Task, find_task, measure, resume_key
     from edgecnn.parallel import Resume
     from edgecnn.sources import open_source
@@ -170,9 +182,46 @@ def _evaluate(
         source = open_source(sides[-1].graph, data)
         chosen = find_task(sides[0].graph, source) if task == Task.auto else Task(task)
         kept = Resume(resume_key(chosen, sides, source), resume)
+        if layer_samples is not None and len(sides) == 1:
+            raise UserError(
+                f"--layers compares int8 with float, and {model} is int8 already; name the float "
+                "model, and --calibration"
+            )
         found = measure(chosen, sides, source, workers, kept, _progress(console, "evaluated"))
-    if not console.json(found.to_json()):
+        table = None
+        if layer_samples is not None:
+            labelled = chosen is Task.classification
+            table = _layers(console, sides, source, layer_samples, workers, resume, labelled)
+    extra = {} if table is None else {"layers": table.to_json()}
+    if not console.json(found.to_json() | extra):
         show_evaluation(console, found)
+        if table is not None:
+            show_layers(console, table)
+
+
+def _layers(
+    console: Console,
+    sides: Sequence[Side],
+    source: Source,
+    count: int,
+    workers: Workers,
+    resume: Path | None,
+    labelled: bool,
+) -> LayerTable:
+    from edgecnn.parallel import Resume
+    from edgecnn.quantization.sensitivity import layers_key, measure_layers
+
+    int8, real = (side.graph for side in sides)
+    return measure_layers(
+        real,
+        int8,
+        source,
+        count,
+        workers,
+        labelled=labelled,
+        resume=Resume(layers_key(real, int8, source, count), resume),
+        progress=_progress(console, "layers"),
+    )
 
 
 def _compare(

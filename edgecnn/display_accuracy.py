@@ -13,6 +13,7 @@ from edgecnn.metrics import AnomalyScores, RegressionScores
 if TYPE_CHECKING:
     from edgecnn.compare import Comparison
     from edgecnn.evaluate import Errors
+    from edgecnn.quantization.sensitivity import LayerTable
 
 #: Confusion matrices of more classes do not fit a terminal.
 MATRIX_CLASSES = 16
@@ -65,3 +66,31 @@ def show_comparison(console: Console, found: Comparison) -> None:
         f"test: p = {found.p_value:.4g}"
     )
     _show_matrix(console, "Confusion, second less first", found.confusion_difference)
+
+
+def show_layers(console: Console, table: LayerTable) -> None:
+    """Print a `LayerTable`: a row for each input and layer."""
+    known = {error.tensor: error for error in table.errors}
+    worst = table.costliest
+    rows = []
+    for cost in table.costs:
+        error = known.get(cost.tensor)
+        so_far = ("-", "-") if error is None else (_decibels(error.sqnr_db), _cosine(error.cosine))
+        mark = "costs most" if cost is worst else ""
+        alone = (_decibels(cost.sqnr_db), _cosine(cost.cosine), percent(cost.accuracy))
+        rows.append([f"{cost.op} {cost.tensor}", *so_far, *alone, mark])
+    columns = [
+        "layer", ">SQNR here, dB", ">cosine", ">alone: output SQNR, dB", ">cosine", ">correct", "",
+    ]  # fmt: skip
+    title = f"Layers on {number(table.samples)} samples"
+    if table.accuracy is not None:
+        title += f", of which the float network has {percent(table.accuracy)} right"
+    console.table(title, columns, rows)
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _cosine(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}"

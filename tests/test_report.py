@@ -59,7 +59,7 @@ def report_input(names: list[str] | None = None) -> ReportInput:
         RunnerResult("tflite", False, "package tflite-runtime is not installed"),
     )
     errors = tuple(
-        LayerError(name, "relu", value, 0.25, 0.125)
+        LayerError(name, "relu", value, 0.25, 0.125, 0.999, -1.0, 2.0)
         for name, value in zip(graph.activations(), (math.inf, 33.25, 7.5), strict=False)
     )
     return ReportInput(

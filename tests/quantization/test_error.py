@@ -34,7 +34,7 @@ def test_values_on_the_grid_have_no_error() -> None:
     errors = layer_errors(float_graph(), int8_graph(), feeds([-1.0, 0.0, 0.5, 2.0]))
     assert [(e.tensor, e.op) for e in errors] == [("x", "input"), ("y", "relu")]
     assert all(e.sqnr_db == math.inf and e.max_abs_error == 0.0 for e in errors)
-    assert all(e.scale == SCALE for e in errors)
+    assert all(e.scale == SCALE and e.cosine == pytest.approx(1.0) for e in errors)
 
 
 def test_the_ratio_is_that_of_the_powers() -> None:
@@ -42,6 +42,8 @@ def test_the_ratio_is_that_of_the_powers() -> None:
     x, y = layer_errors(float_graph(), int8_graph(), feeds([1.2, -1.2, 3.0, 0.0]))
     assert x.sqnr_db == pytest.approx(10 * math.log10(11.88 / 0.08), abs=1e-4)
     assert y.sqnr_db == pytest.approx(10 * math.log10(10.44 / 0.04), abs=1e-4)
+    assert x.cosine == pytest.approx(11.4 / math.sqrt(11.88 * 11.0), abs=1e-6)
+    assert (x.low, x.high, y.low) == (np.float32(-1.2), 3.0, 0.0)
     assert x.max_abs_error == y.max_abs_error == pytest.approx(0.2, abs=1e-6)
 
 
