@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,8 +29,9 @@ from edgecnn.errors import UserError
 
 if TYPE_CHECKING:
     from edgecnn.evaluate import Side
-    from edgecnn.ir import Array, Graph
+    from edgecnn.ir import Graph
     from edgecnn.parallel import Progress, Workers
+    from edgecnn.quantization.recipe import Quantized
     from edgecnn.quantization.sensitivity import LayerTable
     from edgecnn.sources import Source
 
@@ -137,28 +138,28 @@ def _progress(console: Console, what: str) -> Progress:
 @contextmanager
 def _networks(
     console: Console, model: str, how: _How
-) -> Iterator[tuple[list[Side], dict[str, Array] | None]]:
-    """The int8 network of a model and, where it was float, the float one; calibration samples."""
+) -> Iterator[tuple[list[Side], Quantized | None]]:
+    """The int8 network of a model and, where it was float, the float one and how it was made."""
     from edgecnn.evaluate import Side
     from firmware_export import manifest
     from firmware_export.scratch import compiled
 
     with folder_blamed(model):
-        artifact, float_graph, feeds = None, None, None
+        artifact, float_graph, made = None, None, None
         if Path(model).is_dir():
             how.refuse_with_folder(model)
             artifact = manifest.open_export(Path(model))
             int8 = artifact.graph
         else:
             graph = how.read(model)
-            int8, made, feeds = how.quantize(graph, model, console)
+            int8, made, _ = how.quantize(graph, model, console)
             float_graph = None if made is None else graph
         console.step("compiling for this machine")
         with compiled(int8, artifact) as session:
             sides = [Side(int8, session.run)]
             if float_graph is not None:
                 sides.append(Side(float_graph, codes=int8))
-            yield sides, feeds
+            yield sides, made
 
 
 def _evaluate(
@@ -178,7 +179,7 @@ def _evaluate(
 
     if task not in list(Task):
         raise UserError(f"--task is '{task}'; it can be {', '.join(Task)}")
-    with console.working("loading"), _networks(console, model, how) as (sides, _):
+    with console.working("loading"), _networks(console, model, how) as (sides, made):
         source = open_source(sides[-1].graph, data)
         chosen = find_task(sides[0].graph, source) if task == Task.auto else Task(task)
         kept = Resume(resume_key(chosen, sides, source), resume)
@@ -191,17 +192,22 @@ def _evaluate(
         table = None
         if layer_samples is not None:
             labelled = chosen is Task.classification
-            table = _layers(console, sides, source, layer_samples, workers, resume, labelled)
+            assert made is not None
+            table = _layers(console, made, source, layer_samples, workers, resume, labelled)
     extra = {} if table is None else {"layers": table.to_json()}
+    if made is not None:
+        extra["quantization"] = made.to_json()
     if not console.json(found.to_json() | extra):
         show_evaluation(console, found)
+        if made is not None:
+            console.text(made.summary())
         if table is not None:
             show_layers(console, table)
 
 
 def _layers(
     console: Console,
-    sides: Sequence[Side],
+    made: Quantized,
     source: Source,
     count: int,
     workers: Workers,
@@ -211,7 +217,7 @@ def _layers(
     from edgecnn.parallel import Resume
     from edgecnn.quantization.sensitivity import layers_key, measure_layers
 
-    int8, real = (side.graph for side in sides)
+    int8, real = made.graph, made.reference
     return measure_layers(
         real,
         int8,

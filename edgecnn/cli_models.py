@@ -75,7 +75,6 @@ def quantize(
     feeds = to_feeds(graph, x, f"the calibration data in {calibration}")
     made = quantize_by_recipe(graph, feeds, recipe, console.step)
     require_supported(made.graph)
-    console.note(made.summary())
     return made.graph, made, feeds
 
 

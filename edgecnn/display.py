@@ -17,6 +17,8 @@ def show_export(console: Console, result: Any) -> None:
     show_parity(console, result.parity)
     if result.accuracy is not None:
         show_accuracy(console, result.accuracy)
+    if result.quantized is not None:
+        console.text(result.quantized.summary())
     if result.channels is not None:
         console.text(result.channels.summary())
     rows = [
