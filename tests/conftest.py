@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +28,14 @@ def skip_or_fail(reason: str, requirement: str) -> NoReturn:
     if os.environ.get(requirement) == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Random ONNX weights do not depend on the tests that ran before."""
+    module = sys.modules.get("tests.onnx_models")
+    if module is not None:
+        module.draw_anew()
 
 
 @pytest.fixture

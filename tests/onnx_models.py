@@ -16,6 +16,12 @@ from edgecnn.passes import pipeline
 from edgecnn.simulator import run_float
 
 rng = np.random.default_rng(7)
+_START = rng.bit_generator.state
+
+
+def draw_anew() -> None:
+    """Begin the random numbers again, so that a test draws the same ones whatever ran before."""
+    rng.bit_generator.state = _START
 
 
 def random(*shape: int) -> Array:
