@@ -1,0 +1,105 @@
+"""What quantization costs on MNIST, on networks as they are and on one made hard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import edgecnn
+from edgecnn.data import to_feeds
+from edgecnn.ir import Array, Graph
+from edgecnn.simulator import run_float, run_in_parts
+from firmware_export.scratch import compiled
+from tests.quantization.networks import rescaled_chain
+
+Find = Callable[[str], Path]
+NETWORKS = ("dw", "resnet", "valid")
+
+
+class Images(NamedTuple):
+    """(N, 28, 28, 1) in [0, 1]: the first of those to train with, and 5,000 to test with."""
+
+    train: Array
+    test: Array
+    labels: Array
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    from tests.conftest import shared_root, skip_or_fail
+
+    path = shared_root() / "data/mnist.npz"
+    if not path.exists():
+        skip_or_fail(f"{path} is absent", "EDGECNN_REQUIRE_SHARED")
+    with np.load(path) as data:
+        train, test = (
+            data[name][..., None].astype(np.float32) / 255 for name in ("x_train", "x_test")
+        )
+        return Images(train[:2000], test, data["y_test"])
+
+
+def int8_classes(graph: Graph, x: Array) -> Array:
+    with compiled(graph) as session:
+        scores = session.run_on_all_cores(to_feeds(graph, x))[graph.outputs[0]]
+    return scores.reshape(len(x), -1).argmax(axis=1)
+
+
+def float_classes(graph: Graph, x: Array) -> Array:
+    (name,) = graph.outputs
+    scores = run_in_parts(run_float, graph, to_feeds(graph, x), [name])[name]
+    return scores.reshape(len(x), -1).argmax(axis=1)
+
+
+def share(classes: Array, labels: Array) -> float:
+    return float(np.mean(classes == labels))
+
+
+@pytest.mark.parametrize("samples", [100, 500])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_int8_is_as_good_as_float(
+    network: str, samples: int, images: Images, shared_path: Find
+) -> None:
+    """Within 0.1 points, which are 5 images."""
+    graph = edgecnn.load(shared_path(f"models/tinymaix/mnist_{network}_f.tflite"))
+    int8 = edgecnn.quantize(graph, images.train[:samples])
+    wanted, got = float_classes(graph, images.test), int8_classes(int8, images.test)
+    print(f"{network}, {samples} samples: float {share(wanted, images.labels):.2%},",
+          f"int8 {share(got, images.labels):.2%}, agreement {share(got, wanted):.2%}")  # fmt: skip
+    assert share(got, images.labels) >= share(wanted, images.labels) - 0.001
+    assert share(got, wanted) >= 0.99
+
+
+@pytest.mark.parametrize("largest", [100.0, 1000.0])
+def test_a_network_with_rescaled_channels(
+    largest: float, images: Images, shared_path: Find
+) -> None:
+    """The float network stays the same; ranges alone lose over 10 points, repair under 0.5."""
+    given = edgecnn.load(shared_path("models/tinymaix/mnist_dw_f.tflite"))
+    hard = rescaled_chain(given, largest)
+    wanted = float_classes(given, images.test)
+    assert share(float_classes(hard, images.test), wanted) > 0.9995
+
+    def accuracy(repair: str) -> float:
+        int8 = edgecnn.quantize(hard, images.train[:500], ranges="minmax", repair=repair)
+        return share(int8_classes(int8, images.test), images.labels)
+
+    exact, plain, repaired = share(wanted, images.labels), accuracy("none"), accuracy("all")
+    print(f"up to {largest:g}: float {exact:.2%}, min-max {plain:.2%}, repaired {repaired:.2%}")
+    assert repaired > exact - 0.005
+    if largest == 1000:
+        assert plain < exact - 0.1
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_int8_is_as_good_as_their_own(network: str, images: Images, shared_path: Find) -> None:
+    """Than the int8 files that come with the float ones, calibrated on 1,000 samples."""
+    theirs = edgecnn.load(shared_path(f"models/tinymaix/mnist_{network}_q.tflite"))
+    graph = edgecnn.load(shared_path(f"models/tinymaix/mnist_{network}_f.tflite"))
+    int8 = edgecnn.quantize(graph, images.train[:1000])
+    own, ours = (share(int8_classes(g, images.test), images.labels) for g in (theirs, int8))
+    print(f"{network}: theirs {own:.2%}, ours {ours:.2%}")
+    assert ours >= own
