@@ -161,7 +161,14 @@ def checked(runners: dict[str, Any], graph: Graph) -> None:
     assert runners["cortex-m4"]["available"]
 
 
-@pytest.mark.parametrize("optimize", ["speed", "balanced", "memory"])
+@pytest.mark.parametrize(
+    "optimize",
+    [
+        pytest.param("speed", marks=pytest.mark.slow),
+        "balanced",
+        pytest.param("memory", marks=pytest.mark.slow),
+    ],
+)
 def test_an_export(optimize: str, tmp_path: Path) -> None:
     graph, folder = network(), tmp_path / "out"
     result = edgecnn.export(

@@ -104,8 +104,18 @@ def test_blocks_are_found() -> None:
     ]
 
 
-@pytest.mark.timeout(600)
+def test_readme_begins_well(tmp_path: Path) -> None:
+    """The commands and the Python that a reader tries first."""
+    run_blocks(README.read_text().partition("\n### From TFLite")[0], tmp_path)
+
+
+@pytest.mark.slow
 def test_readme_runs(tmp_path: Path) -> None:
+    """From the first block to the last."""
+    run_blocks(README.read_text(), tmp_path)
+
+
+def run_blocks(markdown: str, tmp_path: Path) -> None:
     """In order, in one folder, as a reader would: what one block makes, the next may use.
 
     The folder holds what README calls the reader's own: two models and data for them.
@@ -116,7 +126,7 @@ def test_readme_runs(tmp_path: Path) -> None:
         x, y = data["x"].transpose(0, 2, 3, 1), data["y"]
     np.save(tmp_path / "inputs.npy", x)
     np.savez(tmp_path / "labelled.npz", x=x, y=y)
-    found = list(blocks(README.read_text()))
+    found = list(blocks(markdown))
     assert any(block.language == "shell" for block in found)
     assert any(block.language == "python" for block in found)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

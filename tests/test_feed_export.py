@@ -27,7 +27,6 @@ from tests.streaming.networks import ImageNetwork, expected, residual_network
 from tests.test_generated_c import EXTRA_WARNINGS
 
 #: Cores without the DSP extension, of which the first takes aligned words alone.
-PLAIN_CORES = ("cortex-m0plus", "cortex-m3")
 ROWS = ("--feed", "rows")
 RUNNERS = ("--runners", "tflm,host-c,cortex-m4")
 
@@ -130,7 +129,9 @@ def test_compiles_without_a_warning(fed: Path, tmp_path: Path) -> None:
         compile_or_fail(["gcc", *flags, "-c", source, "-o", "out.o"], folder)
 
 
-@pytest.mark.parametrize("cpu", PLAIN_CORES)
+@pytest.mark.parametrize(
+    "cpu", [pytest.param("cortex-m3", marks=pytest.mark.slow), "cortex-m0plus"]
+)
 def test_rows_that_are_no_words_on_cores_without_dsp(cpu: str, tmp_path: Path) -> None:
     """Byte by byte, with guards around the arena and no access that the core would refuse."""
     graph = odd_network()

@@ -344,7 +344,11 @@ def test_an_imported_file_with_float_ends_stays_int8_unless_asked(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "model", ["mlperf_tiny/kws_ref_model.tflite", "tflm/hello_world_int8.tflite"]
+    "model",
+    [
+        pytest.param("mlperf_tiny/kws_ref_model.tflite", marks=pytest.mark.slow),
+        "tflm/hello_world_int8.tflite",
+    ],
 )
 def test_official_models(model: str, shared_path: Any, tmp_path: Path) -> None:
     """The oracle runs the official file, whose ends are int8, and the written one with floats."""

@@ -26,14 +26,18 @@ INT8 = (
     "tflm/micro_speech__models__micro_speech_quantized",
     "tinymaix/cifar10_q",
     "tinymaix/mnist_dw_q",
-    "tinymaix/mnist_resnet_q",
-    "tinymaix/mnist_valid_q",
+    pytest.param("tinymaix/mnist_resnet_q", marks=pytest.mark.slow),
+    pytest.param("tinymaix/mnist_valid_q", marks=pytest.mark.slow),
 )
-MNIST_FLOAT = ("tinymaix/mnist_dw_f", "tinymaix/mnist_resnet_f", "tinymaix/mnist_valid_f")
+MNIST_FLOAT = (
+    "tinymaix/mnist_dw_f",
+    pytest.param("tinymaix/mnist_resnet_f", marks=pytest.mark.slow),
+    pytest.param("tinymaix/mnist_valid_f", marks=pytest.mark.slow),
+)
 NOISE_FLOAT = (
     "tflm/hello_world_float",
-    "tinymaix/cifar10_f",
-    "mlperf_tiny/ad01_fp32",
+    pytest.param("tinymaix/cifar10_f", marks=pytest.mark.slow),
+    pytest.param("mlperf_tiny/ad01_fp32", marks=pytest.mark.slow),
     "mlperf_tiny/kws_ref_model_float32",
     pytest.param("mlperf_tiny/pretrainedResnet", marks=pytest.mark.slow),
     pytest.param("mlperf_tiny/vww_96_float", marks=pytest.mark.slow),

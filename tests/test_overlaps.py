@@ -182,6 +182,7 @@ def renamed(cases: Sequence[Case]) -> list[Case]:
     return [replace(case, name=f"case{i}") for i, case in enumerate(cases)]
 
 
+@pytest.mark.slow
 def test_some_portable_layers(tmp_path: Path) -> None:
     """A few of each operator, over each of their inputs."""
     graph = build(renamed([case for op in PORTABLE for case in cases_of(op)[:_FEW]]))

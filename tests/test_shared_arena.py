@@ -217,6 +217,7 @@ def test_a_network_among_others_has_the_files_that_it_has_alone(here: Path) -> N
     assert mine.keys() == its.keys()
 
 
+@pytest.mark.slow
 def test_options_for_each_model(here: Path) -> None:
     """Names and data in the order of the models; calibration in that of the float ones."""
     shutil.copy(here / "small.pt2", here / "other.pt2")
@@ -254,6 +255,7 @@ size = 0x4000
 """
 
 
+@pytest.mark.slow
 def test_networks_that_fit_alone_but_not_together(here: Path) -> None:
     """Status 1, in words, after all is written."""
     call = ("export", "pair.tflite", "small.tflite", "--shared-arena", "-o", "out", *QUICK)

@@ -51,9 +51,9 @@ EXPECTED = {
     "autoencoder": Expected(0.9, operators=("sigmoid",)),
     "u-net": Expected(0.93, operators=("transpose_conv2d", "concat"), slow=True),
     "transfer": Expected(0.9, slow=True),
-    "face-embedding": Expected(0.95, operators=("l2_normalization",)),
+    "face-embedding": Expected(0.95, operators=("l2_normalization",), slow=True),
     "fingerprints": Expected(0.9, operators=("sub",), slow=True),
-    "hyperspectral": Expected(0.97),
+    "hyperspectral": Expected(0.97, slow=True),
 }
 """One row a task of `edgecnn.zoo.tasks`."""
 
@@ -116,6 +116,7 @@ def test_longer_task(name: str, tmp_path: Path) -> None:
     check_task(TASKS[name], EXPECTED[name], tmp_path)
 
 
+@pytest.mark.slow
 def test_gestures(shared_path: Callable[[str], Path], tmp_path: Path) -> None:
     check_task(gestures(str(shared_path("data/magic_wand"))), Expected(0.97), tmp_path)
 
