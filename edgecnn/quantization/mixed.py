@@ -1,0 +1,190 @@
+"""Finds few layers that, computed in 16 bits, take an int8 network to an accuracy.
+
+The layers are put in the order of what each of them alone gains at the output of the network;
+they are added in that order until the target is reached, and then each is tried without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecnn.errors import DataError, UserError
+from edgecnn.fixedpoint import dequantize
+from edgecnn.float_io import quantize_feeds
+from edgecnn.ir import Array, Graph
+from edgecnn.operators import operator
+from edgecnn.quantization.error import sqnr_db
+from edgecnn.simulator import chunks, lower_all, run_float, run_int
+
+#: The int8 network with some layers, by the names of their outputs, in 16 bits.
+Quantize = Callable[[frozenset[str]], Graph]
+
+#: What layers are put in order by: SQNR at the output, or the score.
+ORDERS = ("sqnr", "score")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a layer alone gains when it is wide: decibels of SQNR at the output, or of the score."""
+
+    layer: str
+    gain: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A network that was tried: what it was made by, its wide layers, its score and its cost.
+
+    ``change`` is the layer that was added to, or left out of, the best so far; "" at the start,
+    where all is int8. ``cost`` is None where it was not asked.
+    """
+
+    change: str
+    layers: tuple[str, ...]
+    score: float
+    cost: int | None
+
+
+@dataclass(frozen=True)
+class WideLayers:
+    """The layers that were found, in execution order, and how.
+
+    ``graph`` is the network with them; where ``is_reached`` is not set, all layers together do not
+    reach the target, and the network is the best that was tried.
+    """
+
+    layers: tuple[str, ...]
+    graph: Graph
+    score: float
+    is_reached: bool
+    gains: tuple[Gain, ...]
+    steps: tuple[Step, ...]
+
+
+def candidates(graph: Graph) -> tuple[str, ...]:
+    """The layers of a float graph that have a form in 16 bits, without views, by their outputs."""
+    return tuple(
+        node.output
+        for node in graph.nodes
+        if operator(node.op).has_wide_form and not operator(node.op).is_view
+    )
+
+
+def fewest_wide_layers(
+    float_graph: Graph,
+    feeds: Mapping[str, Array],
+    quantize: Quantize,
+    score: Callable[[Graph], float],
+    target: float,
+    *,
+    cost: Callable[[Graph], int] | None = None,
+    order: str = "sqnr",
+) -> WideLayers:
+    """Search for the fewest wide layers with which ``score`` is ``target`` or more.
+
+    ``feeds[input]`` is float32 of shape (samples, *shape) in the graph's layout: what ``order``
+    "sqnr" measures the error at the output on. ``quantize(layers)`` gives the int8 network with
+    these layers wide, ``score`` says how good one is (larger is better), and ``cost`` what it
+    takes, such as the bytes of its arena. For L layers that can be wide, L + 1 networks are made
+    to put them in order, and at most 2 L + 1 to search. The result depends on the arguments
+    alone; it is no proof that fewer layers could not do. Raises `DataError` without samples,
+    `UserError` for an unknown order.
+    """
+    if order not in ORDERS:
+        raise UserError(f"the order of layers is '{order}'; it can be {' or '.join(ORDERS)}")
+    if not feeds or any(len(array) == 0 for array in feeds.values()):
+        raise DataError("layers cannot be put in order without samples")
+    measure = score if order == "score" else _OutputError(float_graph, feeds).sqnr
+    names = candidates(float_graph)
+    before = measure(quantize(frozenset()))
+    alone = [Gain(name, _rise(before, measure(quantize(frozenset({name}))))) for name in names]
+    gains = tuple(sorted(alone, key=lambda gain: -gain.gain))  # of equals the earlier layer
+    search = _Search(names, quantize, score, target, cost)
+    search.add([gain.layer for gain in gains])
+    search.drop([gain.layer for gain in reversed(gains)])
+    graph, reached = search.best
+    return WideLayers(search.layers, graph, reached, reached >= target, gains, tuple(search.steps))
+
+
+def _rise(before: float, after: float) -> float:
+    """What was gained; nothing where both are infinite."""
+    return 0.0 if after == before else after - before
+
+
+class _Search:
+    """The best network so far, and the steps that led to it."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        quantize: Quantize,
+        score: Callable[[Graph], float],
+        target: float,
+        cost: Callable[[Graph], int] | None,
+    ) -> None:
+        self._names = names
+        self._quantize, self._score, self._target, self._cost = quantize, score, target, cost
+        self.steps: list[Step] = []
+        self.layers: tuple[str, ...] = ()
+        self.best = self._try("", frozenset())
+
+    @property
+    def _is_reached(self) -> bool:
+        return self.best[1] >= self._target
+
+    def add(self, order: list[str]) -> None:
+        """Add layers until the target is reached; where it is not, the best of these stays."""
+        for count, layer in enumerate(order, 1):
+            if self._is_reached:
+                return
+            tried = self._try(layer, frozenset(order[:count]))
+            if tried[1] > self.best[1]:
+                self.best, self.layers = tried, self.steps[-1].layers
+
+    def drop(self, order: list[str]) -> None:
+        """Leave out each layer, in order, that the target does not need."""
+        for layer in order:
+            if self._is_reached and layer in self.layers:
+                tried = self._try(layer, frozenset(self.layers) - {layer})
+                if tried[1] >= self._target:
+                    self.best, self.layers = tried, self.steps[-1].layers
+
+    def _try(self, change: str, layers: frozenset[str]) -> tuple[Graph, float]:
+        graph = self._quantize(layers)
+        score = self._score(graph)
+        cost = None if self._cost is None else self._cost(graph)
+        in_order = tuple(name for name in self._names if name in layers)
+        self.steps.append(Step(change, in_order, score, cost))
+        return graph, score
+
+
+class _OutputError:
+    """SQNR of int8 networks at the outputs of a float one."""
+
+    def __init__(self, graph: Graph, feeds: Mapping[str, Array]) -> None:
+        self._feeds = feeds
+        self._parts = list(chunks(len(next(iter(feeds.values()))), graph))
+        self._reals = [self._outputs(graph, part) for part in self._parts]
+
+    def _outputs(self, graph: Graph, part: slice) -> dict[str, Array]:
+        values = run_float(graph, {n: self._feeds[n][part] for n in graph.inputs})
+        return {name: values[name].astype(np.float64) for name in graph.outputs}
+
+    def sqnr(self, graph: Graph) -> float:
+        """The ratio in decibels, at the worst output of those that have a scale."""
+        params, tensors = lower_all(graph), graph.tensors
+        names = [name for name in graph.outputs if tensors[name].quant is not None]
+        if not names:
+            raise UserError("the outputs are indices, which have no error; order layers by 'score'")
+        signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+        for part, reals in zip(self._parts, self._reals, strict=True):
+            sample = {name: self._feeds[name][part] for name in graph.inputs}
+            values = run_int(graph, quantize_feeds(graph, sample), params)
+            for name in names:
+                got = dequantize(values[name], tensors[name].scale, tensors[name].zero_point)
+                signal[name] += float(np.square(reals[name]).sum())
+                noise[name] += float(np.square(reals[name] - got).sum())
+        return min(sqnr_db(signal[name], noise[name]) for name in names)
