@@ -340,7 +340,7 @@ class _Writer:
         data = np.ascontiguousarray(array.data)
         key = (data.dtype.name, data.tobytes())
         if key not in self._array_names:
-            name = f"{self.name}_{step}_{field}"
+            name = f"{self.name}_{step}_{field.rpartition('.')[2]}"
             shape = " x ".join(map(str, data.shape))
             comment = comment_text(
                 f"layer {step}, {self._title(step)}: {field}, {shape} ({array.layout})", 160

@@ -13,6 +13,11 @@ from firmware_export.tflite_writer import TfliteWriter
 
 #: The version of CONV_2D that has a type for the bias of int16 layers.
 INT32_BIAS_VERSION = 8
+#: Fields of ``edgecnn_wide_channels``.
+_OF_CHANNELS = {
+    "bias", "multiplier", "shift", "per_channel", "has_32_bit_sums", "activation_min",
+    "activation_max",
+}  # fmt: skip
 
 
 def write_convolution(
@@ -59,7 +64,8 @@ def convolution_fields(
 def wide_fields(fields: Mapping[str, FieldValue], sums: str) -> dict[str, FieldValue]:
     """The fields of a kernel on int16, without zero points, from those of the one on int8."""
     kept = {name: value for name, value in fields.items() if not name.endswith("zero_point")}
-    return {**kept, "has_32_bit_sums": int(sums == INT32)}
+    kept = {"per_channel": 1, **kept, "has_32_bit_sums": int(sums == INT32)}
+    return {f"channels.{n}" if n in _OF_CHANNELS else n: value for n, value in kept.items()}
 
 
 def window_fields(params: ConvolutionParams) -> dict[str, FieldValue]:

@@ -11,21 +11,38 @@
 /* Products of int8 and int16 values whose sum fits an int32 for sure: 2^8 of at most 2^22. */
 #define EDGECNN_PRODUCTS_IN_32_BITS 256
 
-/* Sum of n products. */
-EDGECNN_INLINE int64_t edgecnn_wide_dot(const int8_t *weights, const int16_t *values, int32_t n) {
-    int64_t sum = 0;
-    while (n > 0) {
-        const int32_t run = n < EDGECNN_PRODUCTS_IN_32_BITS ? n : EDGECNN_PRODUCTS_IN_32_BITS;
-        int32_t part = 0;
-        for (int32_t i = 0; i < run; ++i) {
-            part += (int32_t)weights[i] * (int32_t)values[i];
+/* Adds n products of a row of values with each of up to four rows of weights, which follow each
+ * other, to a sum for each row. */
+EDGECNN_INLINE void edgecnn_wide_products(const int8_t *weights, const int16_t *values, int32_t n,
+                                          int32_t rows, int64_t *sums) {
+    for (int32_t first = 0; first < n; first += EDGECNN_PRODUCTS_IN_32_BITS) {
+        const int32_t left = n - first;
+        const int32_t run = left < EDGECNN_PRODUCTS_IN_32_BITS ? left : EDGECNN_PRODUCTS_IN_32_BITS;
+        const int8_t *w = weights + first;
+        const int16_t *v = values + first;
+        if (rows == 4) { /* each value is read once for four rows */
+            int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+            for (int32_t i = 0; i < run; ++i) {
+                const int32_t x = v[i];
+                s0 += x * w[i];
+                s1 += x * w[i + n];
+                s2 += x * w[i + 2 * n];
+                s3 += x * w[i + 3 * n];
+            }
+            sums[0] += s0;
+            sums[1] += s1;
+            sums[2] += s2;
+            sums[3] += s3;
+        } else {
+            for (int32_t row = 0; row < rows; ++row) {
+                int32_t sum = 0;
+                for (int32_t i = 0; i < run; ++i) {
+                    sum += (int32_t)v[i] * w[i + row * n];
+                }
+                sums[row] += sum;
+            }
         }
-        sum += part;
-        weights += run;
-        values += run;
-        n -= run;
     }
-    return sum;
 }
 
 /* A sum as an int16 output. Sums that TensorFlow Lite keeps in 32 bits are rescaled as int8
@@ -38,6 +55,34 @@ EDGECNN_INLINE int16_t edgecnn_wide_output(int64_t sum, int32_t multiplier, int3
     const int32_t right = 15 - shift;
     const int64_t scaled = (sum * multiplier + ((int64_t)1 << (right - 1))) >> right;
     return (int16_t)edgecnn_clamp((int32_t)scaled, low, high);
+}
+
+/* What rescales the sums of channels. */
+typedef struct {
+    const int64_t *bias;       /* [channels] */
+    const int32_t *multiplier; /* [channels], or [1] */
+    const int8_t *shift;       /* as multiplier */
+    int32_t per_channel;       /* 0 where there is one multiplier for all */
+    int32_t has_32_bit_sums;
+    int32_t activation_min, activation_max;
+} edgecnn_wide_channels;
+
+/* One row of n values against the rows of weights of the channels from first up to end. */
+EDGECNN_INLINE int16_t *edgecnn_wide_filter(const edgecnn_wide_channels *p, const int8_t *weights,
+                                            const int16_t *values, int32_t n, int32_t first,
+                                            int32_t end, int16_t *output) {
+    for (int32_t c = first; c < end; c += 4) {
+        const int32_t rows = end - c < 4 ? end - c : 4;
+        int64_t sums[4] = {0, 0, 0, 0};
+        edgecnn_wide_products(weights + c * n, values, n, rows, sums);
+        for (int32_t i = 0; i < rows; ++i) {
+            const int32_t k = (c + i) * p->per_channel;
+            *output++ = edgecnn_wide_output(sums[i] + p->bias[c + i], p->multiplier[k],
+                                            p->shift[k], p->has_32_bit_sums, p->activation_min,
+                                            p->activation_max);
+        }
+    }
+    return output;
 }
 
 #endif

@@ -8,8 +8,9 @@ typedef edgecnn_requantize_params edgecnn_requantize_8_to_16_params;
 
 EDGECNN_FUNCTION void edgecnn_requantize_8_to_16(const edgecnn_requantize_8_to_16_params *p,
                                                const int8_t *input, int16_t *output) {
-    for (int32_t i = 0; i < p->size; ++i) {
-        output[i] = (int16_t)edgecnn_requantize_value(p, input[i], INT16_MIN, INT16_MAX);
+    const edgecnn_requantize_params q = *p; /* which no write to the output changes */
+    for (int32_t i = 0; i < q.size; ++i) {
+        output[i] = (int16_t)edgecnn_requantize_value(&q, input[i], INT16_MIN, INT16_MAX);
     }
 }
 

@@ -32,20 +32,19 @@ class Conv2DExporter(Exporter[Conv2DParams]):
             "output_channels": params.output_shape[3],
             "groups": params.groups,
         }
-        sliding = distances.convolution(params)
-        if params.dtype == INT16:
-            channels = range(params.output_shape[3])
-            reads, writes = [c // filters * depth for c in channels], [c + 1 for c in channels]
-            overlaps = distances.of_int16(sliding.in_parts(reads, writes))
-            return CLayer(kernel="conv2d_int16", fields=fields, overlaps=overlaps)
         firsts, _ = distances.parts(params.input_shape[3], depth)
         _, ends = distances.parts(params.output_shape[3], filters)
+        overlaps = distances.convolution(params).in_parts(firsts, ends)
+        taps = math.prod(params.weights.shape[1:])
+        if params.dtype == INT16:
+            wide = distances.of_int16(overlaps)
+            return CLayer("conv2d_int16", fields, scratch_bytes=2 * taps, overlaps=wide)
         return CLayer(
             kernel="conv2d",
             fields=fields,
-            scratch_bytes=math.prod(params.weights.shape[1:]),
+            scratch_bytes=taps,
             takes_scratch=True,
-            overlaps=sliding.in_parts(firsts, ends),
+            overlaps=overlaps,
         )
 
 

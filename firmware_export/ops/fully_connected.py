@@ -12,6 +12,9 @@ from firmware_export.convolution_layer import wide_fields
 from firmware_export.exporters import CArray, CLayer, Exporter, FieldValue
 from firmware_export.tflite_writer import TfliteWriter
 
+#: Units that the kernel on int16 computes together.
+WIDE_UNITS = 4
+
 
 def tflite_version(
     attributes: FullyConnectedAttributes, *, per_channel: bool, wide_sums: str = ""
@@ -80,11 +83,12 @@ class FullyConnectedExporter(Exporter[FullyConnectedParams]):
             "activation_min": p.activation_min,
             "activation_max": p.activation_max,
         }
-        overlaps = distances.rows_of_units(p.rows, depth, range(1, units + 1))
         if is_wide:
-            fields, overlaps = wide_fields(fields, p.sums), distances.of_int16(overlaps)
-        kernel = "fully_connected_int16" if is_wide else "fully_connected"
-        return CLayer(kernel=kernel, fields=fields, overlaps=overlaps)
+            _, ends = distances.parts(units, WIDE_UNITS)
+            overlaps = distances.of_int16(distances.rows_of_units(p.rows, depth, ends))
+            return CLayer("fully_connected_int16", wide_fields(fields, p.sums), overlaps=overlaps)
+        overlaps = distances.rows_of_units(p.rows, depth, range(1, units + 1))
+        return CLayer("fully_connected", fields, overlaps=overlaps)
 
 
 EXPORTER = FullyConnectedExporter()
