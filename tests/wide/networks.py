@@ -47,5 +47,16 @@ def residual() -> Graph:
     return graph
 
 
+@functools.cache
+def with_a_dead_channel() -> Graph:
+    """The same network, with a channel that nothing reads with a weight other than 0."""
+    module = randomize(Residual())
+    assert isinstance(module, Residual)
+    with torch.no_grad():
+        module.pointwise.weight[:, 0] = 0
+        module.last.weight[:, : 3 * 3] = 0
+    return edgecnn.load(module, torch.zeros(1, 2, 6, 6))
+
+
 def samples(count: int = 16, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=(count, 2, 6, 6)).astype(np.float32)

@@ -13,13 +13,24 @@ from edgecnn import verify as invariants
 from edgecnn.frontends.tflite import load
 from edgecnn.ir import INT16, Graph
 from edgecnn.parity import random_feeds
+from edgecnn.passes.remove_channels import remove_channels
 from edgecnn.simulator import run_int
 from firmware_export.device.build import COMPILERS
 from firmware_export.export import ExportResult
 from firmware_export.tflite_writer import to_tflite
 from tests.command_line import succeeds
 from tests.device.exactness import check_accesses, check_exact
-from tests.wide.networks import CONV, DEPTHWISE, LAST, LAYERS, POINTWISE, SUM, residual, samples
+from tests.wide.networks import (
+    CONV,
+    DEPTHWISE,
+    LAST,
+    LAYERS,
+    POINTWISE,
+    SUM,
+    residual,
+    samples,
+    with_a_dead_channel,
+)
 
 #: Which layers are wide: the first, some, neighbours, the last, all.
 CHOICES = [(CONV,), (DEPTHWISE, SUM), (DEPTHWISE, POINTWISE), (LAST,), LAYERS]
@@ -79,6 +90,24 @@ def test_reads_what_was_written(wide: tuple[str, ...]) -> None:
     for name in graph.activations():
         assert again.tensors[name].dtype == graph.tensors[name].dtype
         np.testing.assert_array_equal(first[name], second[name], name)
+
+
+@pytest.mark.parametrize("wide", [(), *CHOICES])
+def test_channels_that_never_matter(wide: tuple[str, ...]) -> None:
+    """What is left out of int8 layers changes no byte, and wide layers keep all they have."""
+    graph = edgecnn.quantize(with_a_dead_channel(), samples(), wide=wide)
+    smaller = remove_channels(graph).graph
+    invariants.check(smaller)
+    if not wide:
+        assert sum(t.nbytes for t in smaller.tensors.values()) < sum(
+            t.nbytes for t in graph.tensors.values()
+        )
+    for node in smaller.nodes:
+        if smaller.is_wide(node) and node.op != "requantize":
+            same = next(n for n in graph.nodes if n.output == node.output)
+            assert node == same
+    feeds = random_feeds(graph, 20, 0)
+    np.testing.assert_array_equal(run_int(graph, feeds)[LAST], run_int(smaller, feeds)[LAST])
 
 
 @pytest.mark.slow
