@@ -60,9 +60,19 @@ def _interpolated(magnitude: Int64, bits: int, saturated: int) -> Int64:
     return np.where(magnitude >> bits >= 255, saturated, inside)
 
 
+def to_curve(x: ArrayLike, multiplier: int, right_shift: int) -> Int64:
+    """Inputs times ``multiplier / 2**right_shift``, rounded to nearest, halves up."""
+    product = np.asarray(x, np.int64) * multiplier
+    return product if right_shift == 0 else ((product >> (right_shift - 1)) + 1) >> 1
+
+
 def table_sigmoid(x: ArrayLike) -> Int64:
     """sigmoid of Q3.12, Q0.15."""
-    scaled = 3 * np.asarray(x, np.int64)
+    return sigmoid_curve(3 * np.asarray(x, np.int64))
+
+
+def sigmoid_curve(scaled: Int64) -> Int64:
+    """sigmoid of multiples of 1 / (3 * 4096), Q0.15."""
     y = _interpolated(np.abs(scaled), 9, INT16_MAX << 10)
     return np.where(scaled >= 0, y + 512, (1 << 25) - y + 511) >> 10
 
@@ -71,7 +81,11 @@ def table_tanh(x: ArrayLike, integer_bits: int) -> Int64:
     """tanh of values with some integer bits, Q0.15."""
     x, shift = 3 * np.asarray(x, np.int64), integer_bits - 3
     # Right shifts round to nearest, halves up.
-    scaled = x << shift if shift >= 0 else ((x >> (-shift - 1)) + 1) >> 1
+    return tanh_curve(x << shift if shift >= 0 else ((x >> (-shift - 1)) + 1) >> 1)
+
+
+def tanh_curve(scaled: Int64) -> Int64:
+    """tanh of multiples of 1 / (3 * 4096), Q0.15."""
     y = _interpolated(np.abs(scaled), 8, 0xFFFF << 8)
     return np.where(scaled >= 0, y - (1 << 23) + 128, -y + (1 << 23) + 127) >> 8
 

@@ -80,6 +80,7 @@ class Operator(Generic[A, P]):
     has_wide_form: ClassVar[bool] = False
     output_range: ClassVar[OutputRange] = OutputRange.CALIBRATED
     fixed_output: ClassVar[QuantParams | None] = None
+    fixed_wide_output: ClassVar[QuantParams | None] = None
     #: Axis of the weights (input 1) that has one scale each; None where there are no weights.
     weights_axis: ClassVar[int | None] = None
     per_channel: ClassVar[bool] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgecnn import functions
+from edgecnn.curve_operator import CurveOperator
 from edgecnn.fixedpoint import (
     INT8_MAX,
     INT8_MIN,
@@ -15,17 +16,18 @@ from edgecnn.fixedpoint import (
     rounding_divide_by_pot,
     saturate_int8,
 )
+from edgecnn.fixedpoint16 import sigmoid_curve
 from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams
 from edgecnn.lookup import float32_table, in_float32
 from edgecnn.operators import Dialect, OutputRange, in_both
-from edgecnn.table_operator import CODES, TableOperator
+from edgecnn.table_operator import CODES
 
 #: Integer bits of the scaled input, and fraction bits of the output.
 INPUT_INTEGER_BITS = 4
 OUTPUT_FRACTION_BITS = 8
 
 
-class Sigmoid(TableOperator[Attributes]):
+class Sigmoid(CurveOperator):
     """Sigmoid."""
 
     summary = "output scale 1/256, zero point -128"
@@ -50,8 +52,13 @@ class Sigmoid(TableOperator[Attributes]):
         y = saturate_int8(rounding_divide_by_pot(shares, 31 - OUTPUT_FRACTION_BITS) + INT8_MIN)
         return np.where(inside, y, np.where(centred > 0, INT8_MAX, INT8_MIN)).astype(np.int8)
 
+    def curve(self, argument: Array) -> Array:
+        return sigmoid_curve(argument)
+
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+        if graph.is_wide(node):
+            return self.wide_problem(node, graph)
         if output.quant is not None and output.quant != self.fixed_output:
             return "its output scale is not 1/256 with zero point -128"
         if x.quant is not None and x.scale < 2.0**-58:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn.curve_operator import CurveOperator
 from edgecnn.fixedpoint import (
     INT8_MAX,
     INT8_MIN,
@@ -14,23 +15,25 @@ from edgecnn.fixedpoint import (
     saturate_int8,
     tanh,
 )
+from edgecnn.fixedpoint16 import tanh_curve
 from edgecnn.ir import Array, Attributes, Graph, Node, QuantParams
 from edgecnn.lookup import float32_table, in_float32
 from edgecnn.operators import Dialect, OutputRange, in_both
-from edgecnn.table_operator import CODES, TableOperator
+from edgecnn.table_operator import CODES
 
 #: Integer bits of the scaled input, and fraction bits of the output.
 INPUT_INTEGER_BITS = 4
 OUTPUT_FRACTION_BITS = 7
 
 
-class Tanh(TableOperator[Attributes]):
+class Tanh(CurveOperator):
     """Tanh."""
 
     summary = "output scale 1/128, zero point 0"
     differences = in_both("it fills a table in float32, not in fixed point")
     output_range = OutputRange.FIXED
     fixed_output = QuantParams.per_tensor(1 / 128, 0)
+    exact_powers = (0, 1)
 
     def function(self, attributes: Attributes, x: Array) -> Array:
         return np.tanh(x)
@@ -49,8 +52,13 @@ class Tanh(TableOperator[Attributes]):
         y = saturate_int8(rounding_divide_by_pot(shares, 31 - OUTPUT_FRACTION_BITS))
         return np.where(inside, y, np.where(centred > 0, INT8_MAX, INT8_MIN)).astype(np.int8)
 
+    def curve(self, argument: Array) -> Array:
+        return tanh_curve(argument)
+
     def unsupported(self, node: Node, graph: Graph) -> str | None:
         x, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
+        if graph.is_wide(node):
+            return self.wide_problem(node, graph)
         if output.quant is not None and output.quant != self.fixed_output:
             return "its output scale is not 1/128 with zero point 0"
         if x.quant is not None and x.scale < 2.0**-58:

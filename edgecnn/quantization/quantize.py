@@ -133,7 +133,9 @@ class _Quantizer:
             return None
         if op.output_range in (OutputRange.SAME_AS_INPUT, OutputRange.SHARED):
             return self.tensors[inputs[0]].quant
-        return op.fixed_output if op.output_range is OutputRange.FIXED else self._calibrated(name)
+        if op.output_range is OutputRange.FIXED:
+            return op.fixed_wide_output if name in self.wide else op.fixed_output
+        return self._calibrated(name)
 
     def _node(self, node: Node) -> Node:
         op = operator(node.op)

@@ -40,22 +40,41 @@ EDGECNN_INLINE int32_t edgecnn_sigmoid_table(int32_t magnitude, int32_t bits, in
     return (low << bits) + fraction * (table[index + 1] - low);
 }
 
-/* sigmoid of Q3.12. */
-EDGECNN_INLINE int32_t edgecnn_sigmoid_q15(int32_t x) {
-    const int32_t scaled = 3 * x;
+/* sigmoid of multiples of 1 / (3 * 4096). */
+EDGECNN_INLINE int32_t edgecnn_sigmoid_curve(int32_t scaled) {
     const int32_t y =
         edgecnn_sigmoid_table(scaled < 0 ? -scaled : scaled, 9, (int32_t)INT16_MAX << 10);
     return (scaled >= 0 ? y + 512 : 33554432 - y + 511) >> 10;
+}
+
+/* sigmoid of Q3.12. */
+EDGECNN_INLINE int32_t edgecnn_sigmoid_q15(int32_t x) {
+    return edgecnn_sigmoid_curve(3 * x);
+}
+
+/* tanh of multiples of 1 / (3 * 4096). */
+EDGECNN_INLINE int32_t edgecnn_tanh_curve(int32_t scaled) {
+    const int32_t y = edgecnn_sigmoid_table(scaled < 0 ? -scaled : scaled, 8, 0xFFFF << 8);
+    return (scaled >= 0 ? y - 8388608 + 128 : -y + 8388608 + 127) >> 8;
 }
 
 /* tanh of int16 values with 0 to 6 integer bits. */
 EDGECNN_INLINE int32_t edgecnn_tanh_q15(int32_t x, int32_t integer_bits) {
     const int32_t shift = integer_bits - 3;
     /* Right shifts round to nearest, halves up. */
-    const int32_t scaled =
-        shift >= 0 ? 3 * x * (1 << shift) : (((3 * x) >> (-shift - 1)) + 1) >> 1;
-    const int32_t y = edgecnn_sigmoid_table(scaled < 0 ? -scaled : scaled, 8, 0xFFFF << 8);
-    return (scaled >= 0 ? y - 8388608 + 128 : -y + 8388608 + 127) >> 8;
+    return edgecnn_tanh_curve(shift >= 0 ? 3 * x * (1 << shift)
+                                         : (((3 * x) >> (-shift - 1)) + 1) >> 1);
+}
+
+typedef struct {
+    int32_t size;
+    int32_t multiplier, right_shift; /* from an int16 input to the argument of a curve */
+} edgecnn_curve_params;
+
+/* Rounded to nearest, halves up. */
+EDGECNN_INLINE int32_t edgecnn_curve_argument(const edgecnn_curve_params *p, int16_t value) {
+    const int32_t product = value * p->multiplier;
+    return p->right_shift == 0 ? product : ((product >> (p->right_shift - 1)) + 1) >> 1;
 }
 
 #endif

@@ -1,20 +1,22 @@
-"""Writes tanh: TANH, and ``edgecnn_table``."""
+"""Writes tanh: TANH, and ``edgecnn_table`` or ``edgecnn_tanh_int16``."""
 
 from __future__ import annotations
 
 from edgecnn.ir import Graph, Node
-from firmware_export.table_layer import TableExporter
+from firmware_export.curve_layer import CurveExporter
 from firmware_export.tflite_writer import TfliteWriter
 
 
-class TanhExporter(TableExporter):
+class TanhExporter(CurveExporter):
     """Writes tanh."""
 
     version = 2
+    wide_version = 3
+    wide_kernel = "tanh_int16"
 
     def write_tflite(self, node: Node, graph: Graph, writer: TfliteWriter) -> None:
         inputs, outputs = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
-        writer.operator("TANH", self.version, inputs, outputs)
+        writer.operator("TANH", self.version_of(node, graph), inputs, outputs)
 
 
 EXPORTER = TanhExporter()

@@ -210,4 +210,6 @@ def widened(case: Case) -> Case:
             scales = tuple(scale / 256 for scale in operand.scale)
             inputs.append(Constant(data, scales, axis=operand.axis))
     output = None if case.output is None else (case.output[0] / 256, 0)
+    if op.fixed_wide_output is not None:
+        output = (op.fixed_wide_output.scale[0], 0)
     return dataclasses.replace(case, inputs=inputs, output=output)
