@@ -161,9 +161,9 @@ def test_refuses_a_zero_point() -> None:
 
 def test_refuses_an_operator_without_a_form() -> None:
     file = WideFile((1, 4))
-    output = file.wide("tanh", (1, 4), 1 / 32768)
-    file.operator("TANH", [file.value], [output])
-    assert "int16, for which it has no form" in refusal(file.ended(output, (1, 4), 1 / 32768))
+    output = file.wide("swish", (1, 4), 0.0002)
+    file.operator("HARD_SWISH", [file.value], [output])
+    assert "int16, for which it has no form" in refusal(file.ended(output, (1, 4), 0.0002))
 
 
 def test_refuses_scales_that_are_powers_of_two() -> None:

@@ -140,13 +140,13 @@ def test_refuses_a_name_that_no_layer_has() -> None:
 def test_refuses_an_operator_without_a_form() -> None:
     graph = residual()
     shape = graph.tensors[LAST].shape
-    nodes = (*graph.nodes, Node("tanh", (LAST,), ("tanh",)))
-    tensors = {**graph.tensors, "tanh": Tensor("tanh", shape)}
-    ending = graph.replace(nodes=nodes, tensors=tensors, outputs=("tanh",))
+    nodes = (*graph.nodes, Node("hard_swish", (LAST,), ("end",)))
+    tensors = {**graph.tensors, "end": Tensor("end", shape)}
+    ending = graph.replace(nodes=nodes, tensors=tensors, outputs=("end",))
     with pytest.raises(UnsupportedError, match="no form in 16 bits") as caught:
-        edgecnn.quantize(ending, samples(), wide=[CONV, "tanh"])
+        edgecnn.quantize(ending, samples(), wide=[CONV, "end"])
     (problem,) = caught.value.problems
-    assert (problem.operator, problem.tensor) == ("tanh", "tanh")
+    assert (problem.operator, problem.tensor) == ("hard_swish", "end")
 
 
 # --- scales -----------------------------------------------------------------------------------
