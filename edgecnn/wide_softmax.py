@@ -57,9 +57,7 @@ def evaluate(params: WideSoftmaxParams, x: Array) -> Array:
     codes = x.astype(np.int64)
     difference = codes - codes.max(axis=-1, keepdims=True)
     scaled = multiply_by_quantized_multiplier(difference, params.multiplier, params.shift)
-    powers = look_up(
-        np.clip(scaled + INT16_MAX, INT16_MIN, INT16_MAX), exponentials(params.in_double)
-    )
+    powers = look_up(np.clip(scaled + INT16_MAX, INT16_MIN, INT16_MAX), powers_of)
     total = powers.sum(axis=-1, keepdims=True)
     headroom = count_leading_zeros_32(total)
     shifted = _rounded_shift(total << (headroom - 1), 14)

@@ -40,7 +40,7 @@ def curve(op: str, name: str, scale: float, size: int = 65536) -> Case:
     return Case(name, op, [value], output=(2.0**-15, 0))  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("op", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("op", ["sigmoid", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_every_value(op: str, tmp_path: Path) -> None:
     cases = [curve(op, name, scale) for name, scale in SCALES.items()]
     graph = build(cases)
