@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgecnn.ir import Graph
+    from edgecnn.qat.module import QatModule
     from firmware_export.export import ExportResult
 
 try:
@@ -26,7 +27,7 @@ try:
 except PackageNotFoundError:  # a source tree that is not installed
     __version__ = "0+source"
 
-__all__ = ["__version__", "export", "load", "quantize"]
+__all__ = ["__version__", "convert", "export", "load", "prepare_qat", "quantize"]
 
 
 def load(model: Any, example: Any = None, *, input_shapes: Any = None) -> Graph:
@@ -80,6 +81,65 @@ def quantize(
     int8 = quantize_by_recipe(graph, to_feeds(graph, calibration), recipe).graph
     require_supported(int8)
     return int8
+
+
+def prepare_qat(
+    module: Any,
+    example: Any = None,
+    *,
+    range_batches: int = 8,
+    freeze_batch_norm_after: int | None = None,
+) -> QatModule:
+    """Make an ``nn.Module`` ready for quantization-aware training.
+
+    The result is an ``nn.Module`` that computes what ``module`` does, rounded as its int8 network
+    will be: train it, and `convert` it. It trains the parameters of ``module`` itself, which keep
+    their names (behind ``module.``), and a range for each int8 tensor. It takes part in what torch
+    does with modules: ``train``, ``eval``, ``state_dict``, ``to``, DistributedDataParallel.
+
+    >>> import torch, edgecnn
+    >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4),
+    ...                              torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 10))
+    >>> network = edgecnn.prepare_qat(module).train()
+    >>> optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    >>> for x, y in [(torch.randn(16, 1, 8, 8), torch.arange(16) % 10)] * 3:
+    ...     optimizer.zero_grad()
+    ...     torch.nn.functional.cross_entropy(network(x), y).backward()
+    ...     optimizer.step()
+    >>> edgecnn.convert(network).is_quantized
+    True
+
+    ``example`` is an input (1, …), or a tuple of several; without one the first batch tells the
+    shapes. The ranges are found on the first ``range_batches`` batches of training, then learned.
+    From batch ``freeze_batch_norm_after`` on, batch normalization uses its running statistics and
+    keeps them; by default it never does. Raises `edgecnn.errors.UserError` for what cannot be
+    exported or trained, here or with the first batch.
+    """
+    from edgecnn import loading
+
+    loading.require_torch()
+    from edgecnn.qat.module import prepare
+
+    return prepare(
+        module,
+        example,
+        range_batches=range_batches,
+        freeze_batch_norm_after=freeze_batch_norm_after,
+    )
+
+
+def convert(module: Any, name: str = "") -> Graph:
+    """The int8 graph of a module that `prepare_qat` gave and that has been trained.
+
+    The same as `quantize` gives, with the trained weights and ranges. ``module`` may be wrapped in
+    DistributedDataParallel. ``name`` is that of the graph: by default the class of the module.
+    """
+    from edgecnn import loading
+
+    loading.require_torch()
+    from edgecnn.qat.module import convert as to_int8
+
+    return to_int8(module, name)
 
 
 def export(graph: Graph, directory: str | Path, **options: Any) -> ExportResult:

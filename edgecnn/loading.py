@@ -64,9 +64,14 @@ def load_path(path: str | Path, input_shapes: InputShapes = None) -> Graph:
     return pipeline.run(graph, keep_layout=path.suffix == ".tflite")
 
 
-def _torch_front_end() -> Any:
+def require_torch() -> None:
+    """Raise `UserError` where PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         raise UserError("PyTorch is not installed: pip install 'edgecnn[torch]'")
+
+
+def _torch_front_end() -> Any:
+    require_torch()
     return importlib.import_module("edgecnn.frontends.torch_export")
 
 

@@ -69,18 +69,22 @@ def load_module(module: nn.Module, example_inputs: tuple[Tensor, ...], name: str
     are rounded to it. Raises `UnsupportedError` with all operators that have no counterpart, and
     `ModelFormatError` where torch.export cannot capture the module.
     """
+    return _import(capture(module, example_inputs), name, "")
+
+
+def capture(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> ExportedProgram:
+    """The program of a module in eval mode for one sample, as `load_module` imports it."""
     import torch
 
     examples = tuple(_one_sample(example) for example in example_inputs)
     try:
         with _in_eval_mode(module), torch.no_grad(), _quiet():
-            program = torch.export.export(module, examples)
+            return torch.export.export(module, examples)
     except Exception as error:  # whatever the module's own forward raises comes through here
         raise ModelFormatError(
             f"torch.export cannot capture {type(module).__name__}: {_first_line(error)}; make "
             "forward() free of control flow that depends on values, and check the input's shape"
         ) from error
-    return _import(program, name, "")
 
 
 def load_pt2(path: str | os.PathLike[str], name: str) -> Graph:
@@ -144,7 +148,7 @@ def _writes_unseen(node: fx.Node) -> bool:
     return base in _FRESH or _is_mutating(target)
 
 
-def _functional(program: ExportedProgram) -> ExportedProgram:
+def functional(program: ExportedProgram) -> ExportedProgram:
     """Rewrite what hides data flow: writes to tensors that have other views, nested graphs.
 
     ``run_decompositions({})`` does that and decomposes nothing that has an importer.
@@ -170,7 +174,7 @@ def _import(program: ExportedProgram, name: str, sha256: str) -> Graph:
     from edgecnn.frontends.aten_walker import Walker
 
     digest = sha256 or _program_sha256(program)
-    walker = Walker(_functional(program), name)
+    walker = Walker(functional(program), name)
     walker.run()
     graph = prune(walker.builder.finish(digest))
     _check_ends(graph)

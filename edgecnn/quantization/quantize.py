@@ -69,10 +69,25 @@ def span(shared: SharedRange, seen: Mapping[str, Observation], method: str) -> R
     return min(low for low, _ in found), max(high for _, high in found)
 
 
+def quantize_with_ranges(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
+    """Quantize a float graph with a given range, (low, high), of each activation.
+
+    The graph has been through the passes. Tensors that share a range get the union of theirs.
+    Raises `ModelFormatError` where the network's constants are not finite.
+    """
+    _require_finite_constants(graph)
+    seen = {name: Observation(low, high) for name, (low, high) in ranges.items()}
+    return quantize_by(Widened(graph), seen, lambda shared: span(shared, seen, "minmax"))
+
+
 def require_data(graph: Graph, feeds: Mapping[str, Array]) -> None:
     """Raise where there is no sample, or where the network itself is not finite."""
     if not feeds or any(len(array) == 0 for array in feeds.values()):
         raise DataError("the calibration data hold no sample")
+    _require_finite_constants(graph)
+
+
+def _require_finite_constants(graph: Graph) -> None:
     for name, tensor in graph.tensors.items():
         if tensor.data is not None and not np.isfinite(tensor.data).all():
             raise ModelFormatError(f"the constant '{name}' of the network holds NaN or infinity")

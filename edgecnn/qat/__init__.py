@@ -1,0 +1,1 @@
+"""Quantization-aware training: a PyTorch module that computes as its int8 network will."""
