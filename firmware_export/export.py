@@ -14,10 +14,13 @@ from edgecnn.errors import FitError, ParityError, UserError
 from edgecnn.evaluate import Accuracy, evaluate
 from edgecnn.ir import Array, Graph
 from edgecnn.macs import total_macs
+from edgecnn.parallel import Workers
 from edgecnn.parity import Artifact, ParityReport, Runner, draw_feeds, verify
 from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError, layer_errors
 from edgecnn.quantization.recipe import Quantized
+from edgecnn.quantization.sensitivity import LayerTable, affordable_samples, measure_layers
+from edgecnn.sources import ReadyFeeds
 from edgecnn.support import require_supported
 from firmware_export import boards, manifest, report
 from firmware_export.c_writer import CNetwork, Provenance, check_name
@@ -37,6 +40,9 @@ from firmware_export.weight_sizes import weight_sizes
 
 #: Random samples that every export is verified with, besides the three extreme ones.
 VERIFY_SAMPLES = 10
+#: Samples that layers are looked at with, and multiply-accumulates for each of them alone.
+LAYER_SAMPLES = 100
+LAYER_MACS = 1 << 31
 
 Step = Callable[[str], None]
 
@@ -200,8 +206,10 @@ def export(
             proof.quantized,
         )
         errors = prepared.removal.renamed_errors(_errors(given, proof))
+        step("looking at each layer alone")
+        table = _layer_table(given, proof)
         step("drawing the report")
-        write_files(folder, {"report.html": _report(written, result, fits, errors)})
+        write_files(folder, {"report.html": _report(written, result, fits, errors, table)})
         options = {
             "optimize": optimize,
             "ram_limit": ram_limit,
@@ -289,9 +297,28 @@ def _accuracy(written: _Written, proof: Evidence) -> Accuracy | None:
 def _errors(graph: Graph, proof: Evidence) -> tuple[LayerError, ...] | None:
     if proof.float_graph is None or proof.feeds is None:
         return None
-    few = {name: array[:100] for name, array in proof.feeds.items()}
-    made = proof.quantized
-    return layer_errors(proof.float_graph if made is None else made.reference, graph, few)
+    few = {name: array[:LAYER_SAMPLES] for name, array in proof.feeds.items()}
+    return layer_errors(_reference_graph(proof), graph, few)
+
+
+def _reference_graph(proof: Evidence) -> Graph:
+    """The float graph that the int8 graph stands for, tensor by tensor."""
+    if proof.quantized is not None:
+        return proof.quantized.reference
+    assert proof.float_graph is not None
+    return proof.float_graph
+
+
+def _layer_table(graph: Graph, proof: Evidence) -> LayerTable | None:
+    """Each layer in int8 alone: on labelled samples if there are any, else on other ones."""
+    labelled = proof.x is not None and proof.y is not None
+    samples = proof.x if labelled else proof.feeds
+    if proof.float_graph is None or samples is None:
+        return None
+    real = _reference_graph(proof)
+    source = ReadyFeeds(samples, proof.y if labelled else None)
+    count = min(LAYER_SAMPLES, affordable_samples(real, LAYER_MACS))
+    return measure_layers(real, graph, source, count, Workers(), labelled=labelled)
 
 
 def _report(
@@ -299,6 +326,7 @@ def _report(
     result: ExportResult,
     fits: Mapping[str, Fit],
     errors: tuple[LayerError, ...] | None,
+    table: LayerTable | None,
 ) -> str:
     folder = written.artifact.c_directory
     assert folder is not None
@@ -322,6 +350,7 @@ def _report(
             choice=written.choice,
             channels=result.channels,
             weights=weight_sizes(result.graph, written.network),
+            layer_table=table,
         )
     )
 

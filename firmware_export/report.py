@@ -19,6 +19,7 @@ from edgecnn.operators import Dialect, operator
 from edgecnn.parity import ParityReport, RunnerResult
 from edgecnn.passes.remove_channels import ChannelReport
 from edgecnn.quantization.error import LayerError
+from edgecnn.quantization.sensitivity import LayerTable
 from edgecnn.simulator import differing_operators
 from firmware_export.boards import all_boards
 from firmware_export.c_writer import fused_steps
@@ -29,6 +30,14 @@ from firmware_export.device.profile import Profile
 from firmware_export.device.qemu import MACHINES
 from firmware_export.fit import STACK_ALLOWANCE_BYTES, STARTUP_ALLOWANCE_BYTES, Fit, Share
 from firmware_export.memory.plan import Plan
+from firmware_export.report_accuracy import (
+    confusion_chart,
+    layer_rows,
+    range_rows,
+    ranges_chart,
+    weight_rows,
+    weights_chart,
+)
 from firmware_export.report_figures import (
     WEAK_DB,
     Columns,
@@ -73,7 +82,7 @@ class ReportInput:
     ``profile`` and ``choice`` are there where the network, and kernels for it, were run on an
     emulated core. ``float_io`` says that the files take and give float32.
     ``channels`` tells of the channels that were removed; ``weights`` has the sizes of constants
-    by layer.
+    by layer. ``layer_table`` has the layers as they were given, each in int8 alone.
     """
 
     name: str
@@ -94,6 +103,7 @@ class ReportInput:
     choice: Choice | None = None
     channels: ChannelReport | None = None
     weights: Mapping[int, WeightSizes] = field(default_factory=dict)
+    layer_table: LayerTable | None = None
 
 
 def printable(text: str, limit: int = _LONGEST_NAME) -> str:
@@ -133,6 +143,7 @@ def _environment() -> Any:
         "printable": printable,
         "significant": _significant,
         "decibels": decibels,
+        "cosine": lambda value: f"{value:.6f}".replace("-", "−"),
     }
     return environment
 
@@ -363,7 +374,27 @@ def _display_names(data: ReportInput) -> dict[str, str]:
     """Buffers and tensors by name, in text that is fit to be shown."""
     names = {name: printable(name) for name in data.graph.tensors}
     names |= {b.name: printable(b.name) for b in data.plan.buffers}
+    if data.layer_table is not None:
+        names |= {cost.tensor: printable(cost.tensor) for cost in data.layer_table.costs}
     return names
+
+
+def _accuracy_context(data: ReportInput, names: Mapping[str, str]) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    classes = None if data.accuracy is None else data.accuracy.int8_classes
+    ranges = range_rows(data.layer_errors, data.graph, names)
+    weights = weight_rows(data.graph, names)
+    return {
+        "classes": classes,
+        "confusion_chart": Markup(confusion_chart(classes)),
+        "layer_table": data.layer_table,
+        "layer_rows": layer_rows(data.layer_table, names),
+        "ranges_chart": Markup(ranges_chart(ranges)),
+        "ranges": ranges,
+        "weights_chart": Markup(weights_chart(weights)),
+        "weight_rows": weights,
+    }
 
 
 def _context(data: ReportInput) -> dict[str, Any]:
@@ -375,6 +406,7 @@ def _context(data: ReportInput) -> dict[str, Any]:
     target = data.fits.get(data.board) if data.board is not None else None
     points = curve_rows(data.choice)
     return {
+        **_accuracy_context(data, names),
         "data": data,
         "layers": layers,
         "weights": total(data.weights),
