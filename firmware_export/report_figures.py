@@ -101,7 +101,17 @@ def _inline(svg: str, tooltips: Mapping[str, str], alt: str) -> str:
     svg = re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable})")
-    return svg
+    return _shorter_paths(svg)
+
+
+def _shorter_paths(svg: str) -> str:
+    """Without white space between elements, and paths to a hundredth of a point."""
+
+    def shorter(path: re.Match[str]) -> str:
+        return re.sub(r"(\.\d\d)\d+", r"\1", " ".join(path.group().split()))
+
+    svg = re.sub(r'\bd="[^"]*"', shorter, svg)
+    return re.sub(r">\s+<", "><", svg).strip()
 
 
 def byte_step(total: int) -> int:
