@@ -50,9 +50,13 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Squares:
     return Squares(tmp_path / "computed")
 
 
+def slow(workers: Workers) -> Any:
+    return pytest.param(workers, marks=pytest.mark.slow)
+
+
 WORKERS = [
-    Workers(1), Workers(2), Workers(3), Workers(1, "loky"), Workers(2, "loky"),
-    Workers(2, "multiprocessing"),
+    Workers(1), Workers(2), Workers(3), Workers(2, "loky"),
+    slow(Workers(1, "loky")), slow(Workers(3, "loky")), slow(Workers(2, "multiprocessing")),
 ]  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def test_a_scheduler_that_does_not_answer(work: Squares, monkeypatch: pytest.Mon
         compute(work, 2, Workers(2, "dask"))
 
 
-@pytest.mark.parametrize("workers", [Workers(1), Workers(2), Workers(2, "loky")], ids=str)
+@pytest.mark.parametrize("workers", [Workers(1), Workers(2), slow(Workers(2, "loky"))], ids=str)
 def test_what_was_finished_is_not_computed_again(workers: Workers, work: Squares) -> None:
     resume = Resume("key", work.folder.parent / "kept")
     with pytest.raises(DataError, match="piece 4 is broken"):

@@ -154,9 +154,29 @@ def sparse(path: Path, shape: tuple[int, ...], dtype: str) -> None:
         file.truncate(file.tell() + size)
 
 
+#: Reads the ends of a file, and its middle.
+READING = """
+import resource, sys
+from edgecnn.samples import open_samples
+resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 200 << 20))
+samples = open_samples(sys.argv[1])
+for start in (0, len(samples) // 2, len(samples) - 2):
+    assert samples.inputs(slice(start, start + 2)).sum() == 0
+print(len(samples))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_parts_of_two_gigabytes_are_read_in_little_memory(tmp_path: Path) -> None:
+    sparse(tmp_path / "x.npy", (1 << 15, 1 << 14), "float32")
+    command = [sys.executable, "-c", READING, str(tmp_path / "x.npy")]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("32768\n", "")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_two_gigabytes_are_evaluated_in_little_memory(tmp_path: Path) -> None:
-    """As int8 codes; the piece of all labels but the last shard is there to be read as well."""
     from edgecnn.frontends.builder import GraphBuilder
     from edgecnn.ir import INT8, QuantParams, Tensor
     from firmware_export.tflite_writer import to_tflite

@@ -145,7 +145,16 @@ def test_rounding_follows_the_type_of_the_tensor() -> None:
 
 
 @pytest.mark.parametrize(
-    "workers", [Workers(2), Workers(3), Workers(2, "loky"), Workers(2, "multiprocessing")], ids=str
+    "workers",
+    [
+        Workers(2),
+        Workers(3),
+        *(
+            pytest.param(Workers(2, backend), marks=pytest.mark.slow)
+            for backend in ("loky", "multiprocessing", "dask")
+        ),
+    ],
+    ids=str,
 )
 def test_every_backend_gives_the_same_digits(workers: Workers) -> None:
     call = (small_float(), small_int8(), ReadyFeeds(feeds(), labels()), COUNT)
@@ -208,6 +217,7 @@ sys.exit(cli.run(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_and_gives_the_same_json(
     call: list[object], tmp_path: Path
 ) -> None:
