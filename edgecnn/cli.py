@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from edgecnn.cli_evaluate import evaluate
+from edgecnn.cli_mixed import mixed
 from edgecnn.cli_models import command, folder_blamed, labelled, load, quantize, recipe, source
 from edgecnn.cli_options import (
     BoardOption,
@@ -34,6 +35,7 @@ from edgecnn.cli_options import (
     RepairOption,
     SharedArena,
     Weights,
+    WideOption,
 )
 from edgecnn.cli_profile import profile
 from edgecnn.console import Console, number, print_error
@@ -98,6 +100,7 @@ def export(
     feed: FeedOption = Feed.input,
     ranges: RangesOption = None,
     repair: RepairOption = None,
+    wide: WideOption = None,
     float_io: Annotated[
         bool,
         typer.Option("--float-io", help="float32 in and out: of the .tflite, and also of the C."),
@@ -126,7 +129,7 @@ def export(
         model, shared_arena=shared_arena, reading=[k for k, value in reading.items() if value]
     )
     names, data_of = for_each("--name", name, model), for_each("--data", data, model)
-    how = recipe(ranges, repair)
+    how = recipe(ranges, repair, wide)
     with _parity_reported(console), console.working("reading the model"):
         graphs = {each: load(each, input_shape, weights) for each in model}
         floats = [each for each, graph in graphs.items() if not graph.is_quantized]
@@ -151,6 +154,7 @@ def export(
             ("--feed", feed.value if feed is Feed.rows else ""),
             ("--calibration-method", ranges.value if ranges and floats else ""),
             ("--repair", repair if floats else ""),
+            ("--wide", wide if floats else ""),
             ("--float-io", float_io),
             ("--keep-channels", keep_channels),
             ("--shared-arena", shared_arena),
@@ -282,6 +286,7 @@ def analyze(
 
 
 app.command()(profile)
+app.command()(mixed)
 
 
 @app.command()

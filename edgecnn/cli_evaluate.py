@@ -23,6 +23,7 @@ from edgecnn.cli_options import (
     RepairOption,
     ResumeFolder,
     Weights,
+    WideOption,
 )
 from edgecnn.console import Console
 from edgecnn.errors import UserError
@@ -48,6 +49,7 @@ def evaluate(
     ] = None,
     ranges: RangesOption = None,
     repair: RepairOption = None,
+    wide: WideOption = None,
     task: Annotated[
         str,
         typer.Option(help="classification, regression, anomaly, or auto: what the labels are of."),
@@ -74,7 +76,7 @@ def evaluate(
 
     console = Console(as_json=as_json, quiet=quiet)
     workers = Workers(jobs, backend)
-    how = _How(calibration, calibration_samples, ranges, repair, input_shape, weights)
+    how = _How(calibration, calibration_samples, ranges, repair, wide, input_shape, weights)
     if compare is not None:
         if layers:
             raise UserError("--layers is of one model; leave it or --compare out")
@@ -93,6 +95,7 @@ class _How:
         calibration_samples: int | None,
         ranges: Ranges | None,
         repair: str | None,
+        wide: str | None,
         input_shape: list[str] | None,
         weights: Path | None,
     ) -> None:
@@ -100,6 +103,7 @@ class _How:
         self.calibration_samples = calibration_samples
         self.ranges = ranges
         self.repair = repair
+        self.wide = wide
         self.input_shape = input_shape
         self.weights = weights
 
@@ -110,6 +114,7 @@ class _How:
             "--calibration-samples": self.calibration_samples,
             "--calibration-method": self.ranges,
             "--repair": self.repair,
+            "--wide": self.wide,
             "--input-shape": self.input_shape,
             "--weights": self.weights,
         }
@@ -127,7 +132,7 @@ class _How:
 
     def quantize(self, graph: Graph, model: str, console: Console) -> Any:
         """See `edgecnn.cli_models.quantize`."""
-        how = recipe(self.ranges, self.repair)
+        how = recipe(self.ranges, self.repair, self.wide)
         return quantize(graph, model, self.calibration, how, console, self.calibration_samples)
 
 
@@ -264,6 +269,6 @@ def _side(console: Console, model: str, how: _How) -> Iterator[Side]:
             yield Side(graph)
             return
     if Path(model).is_dir():
-        how = _How(None, None, None, None, None, None)
+        how = _How(None, None, None, None, None, None, None)
     with _networks(console, model, how) as (sides, _):
         yield sides[0]

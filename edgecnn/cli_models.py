@@ -12,6 +12,7 @@ from edgecnn.errors import DataError, GeneratedCodeError, ModelFormatError, User
 if TYPE_CHECKING:
     from edgecnn.cli_options import Ranges
     from edgecnn.console import Console
+    from edgecnn.ir import Array, Graph
     from edgecnn.quantization.recipe import Recipe
 
 
@@ -38,11 +39,27 @@ def source(model: str) -> bytes | None:
     return path.read_bytes() if path.suffix == ".tflite" else None
 
 
-def recipe(ranges: Ranges | None, repairs: str | None) -> Recipe:
+def recipe(ranges: Ranges | None, repairs: str | None, wide: str | None = None) -> Recipe:
     """How to quantize, from the options; `UserError` for unknown words."""
     from edgecnn.quantization.recipe import AUTO, Recipe
 
-    return Recipe.parse(ranges.value if ranges else AUTO, repairs or "all")
+    layers = [name.strip() for name in (wide or "").split(",") if name.strip()]
+    return Recipe.parse(ranges.value if ranges else AUTO, repairs or "all", layers)
+
+
+def samples_of(
+    graph: Graph, model: str, calibration: Path | None, count: int | None = None
+) -> dict[str, Array]:
+    """The first ``count`` calibration samples of a float model, or all, in its layout."""
+    from edgecnn.data import to_feeds
+    from edgecnn.sources import open_source
+
+    if calibration is None:
+        raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
+    source = open_source(graph, calibration)
+    used = len(source) if count is None else min(count, len(source))
+    x = source.samples.inputs(slice(0, used))
+    return to_feeds(graph, x, f"the calibration data in {calibration}")
 
 
 def quantize(
@@ -57,9 +74,7 @@ def quantize(
 
     Of the calibration data the first ``samples`` are read, or all.
     """
-    from edgecnn.data import to_feeds
     from edgecnn.quantization.recipe import quantize_by_recipe
-    from edgecnn.sources import open_source
     from edgecnn.support import require_supported
 
     require_supported(graph)
@@ -67,12 +82,7 @@ def quantize(
         if calibration is not None:
             console.note(f"{model} is int8 already: --calibration is not used")
         return graph, None, None
-    if calibration is None:
-        raise DataError(f"{model} is a float model: it needs --calibration FILE (.npy or .npz)")
-    source = open_source(graph, calibration)
-    count = len(source) if samples is None else min(samples, len(source))
-    x = source.samples.inputs(slice(0, count))
-    feeds = to_feeds(graph, x, f"the calibration data in {calibration}")
+    feeds = samples_of(graph, model, calibration, samples)
     made = quantize_by_recipe(graph, feeds, recipe, console.step)
     require_supported(made.graph)
     return made.graph, made, feeds

@@ -76,6 +76,10 @@ RepairOption = Annotated[
         show_default="all",
     ),
 ]
+WideOption = Annotated[
+    str | None,
+    typer.Option("--wide", help="Layers in 16 bits, by their outputs' names, with commas between."),
+]
 BoardOption = Annotated[
     str | None, typer.Option(help="A name of 'edgecnn boards', or a TOML file of your own.")
 ]

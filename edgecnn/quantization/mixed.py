@@ -7,23 +7,73 @@ they are added in that order until the target is reached, and then each is tried
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from edgecnn.checkpoint import Checkpoint, search_folder
 from edgecnn.errors import DataError, UserError
+from edgecnn.fingerprint import fingerprint
 from edgecnn.fixedpoint import dequantize
 from edgecnn.float_io import quantize_feeds
 from edgecnn.ir import Array, Graph
 from edgecnn.operators import operator
+from edgecnn.parallel import Progress, Resume, Workers, compute
 from edgecnn.quantization.error import sqnr_db
+from edgecnn.quantization.recipe import Recipe, quantize_by_recipe
 from edgecnn.simulator import chunks, lower_all, run_float, run_int
 
 #: The int8 network with some layers, by the names of their outputs, in 16 bits.
 Quantize = Callable[[frozenset[str]], Graph]
 
+#: No others than this process.
+ALONE = Workers(1)
+
 #: What layers are put in order by: SQNR at the output, or the score.
 ORDERS = ("sqnr", "score")
+
+
+@dataclass(frozen=True, eq=False)
+class ByRecipe:
+    """Quantizes a float graph by a recipe, with the layers in 16 bits that are asked for."""
+
+    graph: Graph
+    feeds: Mapping[str, Array]
+    recipe: Recipe
+
+    def __call__(self, wide: frozenset[str]) -> Graph:
+        """The int8 network with these layers, by their outputs, in 16 bits."""
+        return quantize_by_recipe(self.graph, self.feeds, replace(self.recipe, wide=wide)).graph
+
+
+class Remembered:
+    """A score that is kept on disk, so that what an earlier run measured is not measured again.
+
+    ``key`` is a hash of all that scores depend on but the network.
+    """
+
+    def __init__(
+        self, score: Callable[[Graph], float], key: str, folder: Path | None = None
+    ) -> None:
+        self._score = score
+        self._checkpoint = Checkpoint(search_folder(key, folder))
+        self._known = self._checkpoint.load()
+        self._is_kept = folder is not None
+
+    def __call__(self, graph: Graph) -> float:
+        """The score of a network."""
+        index = int(fingerprint(graph)[:15], 16)
+        if index not in self._known:
+            self._known[index] = self._score(graph)
+            self._checkpoint.add(index, self._known[index])
+            self._checkpoint.write()
+        return float(self._known[index])
+
+    def close(self) -> None:
+        """Forget what lies in the cache, now that all is done."""
+        if not self._is_kept:
+            self._checkpoint.remove()
 
 
 @dataclass(frozen=True)
@@ -82,6 +132,9 @@ def fewest_wide_layers(
     *,
     cost: Callable[[Graph], int] | None = None,
     order: str = "sqnr",
+    workers: Workers = ALONE,
+    resume: Resume | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> WideLayers:
     """Search for the fewest wide layers with which ``score`` is ``target`` or more.
 
@@ -89,9 +142,10 @@ def fewest_wide_layers(
     "sqnr" measures the error at the output on. ``quantize(layers)`` gives the int8 network with
     these layers wide, ``score`` says how good one is (larger is better), and ``cost`` what it
     takes, such as the bytes of its arena. For L layers that can be wide, L + 1 networks are made
-    to put them in order, and at most 2 L + 1 to search. The result depends on the arguments
-    alone; it is no proof that fewer layers could not do. Raises `DataError` without samples,
-    `UserError` for an unknown order.
+    to put them in order, on the given workers, and at most 2 L + 1 to search, one after the other.
+    The result does not depend on the workers; it is no proof that fewer layers could not do. With
+    ``resume`` the order is kept. Raises `DataError` without samples, `UserError` for an unknown
+    order.
     """
     if order not in ORDERS:
         raise UserError(f"the order of layers is '{order}'; it can be {' or '.join(ORDERS)}")
@@ -99,14 +153,28 @@ def fewest_wide_layers(
         raise DataError("layers cannot be put in order without samples")
     measure = score if order == "score" else _OutputError(float_graph, feeds).sqnr
     names = candidates(float_graph)
-    before = measure(quantize(frozenset()))
-    alone = [Gain(name, _rise(before, measure(quantize(frozenset({name}))))) for name in names]
+    before, *after = compute(
+        _Alone(names, quantize, measure), len(names) + 1, workers, resume, progress
+    )
+    alone = [Gain(name, _rise(before, found)) for name, found in zip(names, after, strict=True)]
     gains = tuple(sorted(alone, key=lambda gain: -gain.gain))  # of equals the earlier layer
     search = _Search(names, quantize, score, target, cost)
     search.add([gain.layer for gain in gains])
     search.drop([gain.layer for gain in reversed(gains)])
     graph, reached = search.best
     return WideLayers(search.layers, graph, reached, reached >= target, gains, tuple(search.steps))
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """Measures the int8 network (0), and it with each layer alone wide (1, 2, …)."""
+
+    names: tuple[str, ...]
+    quantize: Quantize
+    measure: Callable[[Graph], float]
+
+    def __call__(self, index: int) -> float:
+        return self.measure(self.quantize(frozenset(self.names[index - 1 : index])))
 
 
 def _rise(before: float, after: float) -> float:
