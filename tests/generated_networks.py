@@ -125,7 +125,7 @@ NETWORKS = {
     "every case": lambda: portable(every_case()),
     "every kernel with DSP instructions": lambda: every_kernel(every_fast_case(), M4),
     "every kernel without": lambda: every_kernel(every_fast_case(), M0PLUS),
-    "every case in 16 bits": lambda: portable(every_wide_case(2)),
+    "every case in 16 bits": lambda: portable(every_wide_case(1)),
     "every kernel of two operators": lambda: every_fused(pair_graph(pooled.CASES[:4])),
 }
 
