@@ -5,7 +5,8 @@
 Both get the same float images in one `.npz` file and the same number of threads, and count the
 right answers. The interpreter is tflite-runtime's default one, with its optimized kernels, which
 runs image by image as its users run it; edgecnn runs the generated C, which has the bytes of
-TensorFlow Lite Micro. They take turns, and times are medians over the rounds:
+TensorFlow Lite Micro. They take turns; times are medians over the rounds, first by the clock, then
+those of the processors, which say more where other work goes on:
 
 - inference: samples in memory to classes counted, the network being there;
 - with set-up: also opening the model; for edgecnn once with nothing in its cache, so that the C
@@ -30,7 +31,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,13 +95,21 @@ def empty_cache() -> Iterator[None]:
                 os.environ["EDGECNN_CACHE"] = before
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+class Seconds(NamedTuple):
+    """By the clock, and of all processors, those of processes that were started among them."""
+
+    clock: float
+    processors: float
+
+
+def seconds(work: Callable[[], Any]) -> Seconds:
+    start, before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - start
+    after, end = os.times(), time.perf_counter()
+    return Seconds(end - start, sum(after[:4]) - sum(before[:4]))
 
 
-def in_process(model: Path, data: Path, threads: int) -> dict[str, Callable[[], float]]:
+def in_process(model: Path, data: Path, threads: int) -> dict[str, Callable[[], Seconds]]:
     """What is timed within this process: a function for each that gives its seconds."""
     names: dict[str, Any] = {"__name__": "interpreter"}
     exec(INTERPRETER, names)
@@ -119,7 +128,7 @@ def in_process(model: Path, data: Path, threads: int) -> dict[str, Callable[[], 
         with compiled(load(model.read_bytes(), model.stem)) as session:
             ours(session.run)
 
-    def compiled_anew() -> float:
+    def compiled_anew() -> Seconds:
         with empty_cache():
             return seconds(opened)
 
@@ -147,7 +156,7 @@ def whole_process(model: Path, data: Path, threads: int, folder: Path) -> dict[s
     stock = [sys.executable, str(script), str(model), str(data), str(threads)]
     ours = [sys.executable, "-m", "edgecnn", "evaluate", str(model), "--data", str(data)]
 
-    def timed(command: list[str]) -> float:
+    def timed(command: list[str]) -> Seconds:
         call = {"capture_output": True, "check": True, "cwd": REPOSITORY}
         return seconds(lambda: subprocess.run(command, **call))  # type: ignore[call-overload]
 
@@ -159,15 +168,18 @@ def whole_process(model: Path, data: Path, threads: int, folder: Path) -> dict[s
 
 def evaluations(
     model: Path, data: Path, threads: int, rounds: int, folder: Path
-) -> dict[str, float]:
+) -> dict[str, Seconds]:
     """Median seconds by what was timed; contestants take turns."""
     contestants = in_process(model, data, threads)
     contestants |= whole_process(model, data, threads, folder)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[Seconds]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
             times[name].append(contestant())
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {
+        name: Seconds(*(statistics.median(values) for values in zip(*found, strict=True)))
+        for name, found in times.items()
+    }
 
 
 def write_data(folder: Path) -> Path:
@@ -179,17 +191,24 @@ def write_data(folder: Path) -> Path:
     return folder / "mnist.npz"
 
 
-def show(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+def _pair(found: Seconds) -> str:
+    return f"{found.clock:.2f}  ({found.processors:.2f})"
+
+
+def show(results: Mapping[str, Mapping[str, Mapping[str, Seconds]]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     for threads, by_model in results.items():
-        table = Table(title=f"10,000 images, {threads} thread(s): seconds", title_justify="left")
+        table = Table(
+            title=f"10,000 images, {threads} thread(s): seconds (of processors)",
+            title_justify="left",
+        )
         table.add_column("what")
         for model in by_model:
             table.add_column(model, justify="right")
         for what in next(iter(by_model.values())):
-            table.add_row(what, *(f"{times[what]:.3f}" for times in by_model.values()))
+            table.add_row(what, *(_pair(times[what]) for times in by_model.values()))
         Console().print(table)
 
 
@@ -201,7 +220,7 @@ def main() -> int:
     if not (shared() / "data" / "mnist.npz").is_file():
         print(f"{shared()} lacks data/mnist.npz; set EDGECNN_SHARED", file=sys.stderr)
         return 2
-    results: dict[str, dict[str, dict[str, float]]] = {}
+    results: dict[str, dict[str, dict[str, Seconds]]] = {}
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as name:
         folder = Path(name)
         data = write_data(folder)

@@ -147,9 +147,7 @@ def test_a_float_model_and_an_int8_one(two: tuple[Path, Path, Path], tmp_path: P
     assert "--layers is of one model" in fails(2, *call, "--layers")
 
 
-def test_models_that_tell_other_classes_apart(
-    shared_path: Find, two: tuple[Path, Path, Path]
-) -> None:
+def test_models_of_other_inputs(shared_path: Find, two: tuple[Path, Path, Path]) -> None:
     other = shared_path("models/mlperf_tiny/kws_ref_model.tflite")
     line = fails(2, "evaluate", two[0], "--compare", other, "--data", two[2])
     assert "the network takes" in line
