@@ -88,11 +88,12 @@ def compute(
             if kept is not None:
                 kept.add(index, piece)
             progress(len(found), pieces)
-    finally:
+    except BaseException:
         if kept is not None:
             kept.write()
-    if kept is not None and resume is not None and resume.folder is None:
-        kept.remove()
+        raise
+    if kept is not None and resume is not None:
+        kept.remove() if resume.folder is None else kept.write()
     return [found[index] for index in range(pieces)]
 
 

@@ -87,7 +87,7 @@ def _processor() -> tuple[str, ...]:
         lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
         return platform.machine(), platform.processor(), platform.node()
-    told = ("model", "flags", "features", "cpu ")
+    told = ("model", "flags", "features", "cpu family", "cpu part", "cpu implementer")
     return platform.machine(), *(line for line in lines if line.lower().startswith(told))
 
 
