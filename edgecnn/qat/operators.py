@@ -99,6 +99,13 @@ def _leaky_relu(a: Any, inputs: Inputs) -> Tensor:
     return torch.where(x > 0, x, (slope[0] if slope else a.alpha) * x)
 
 
+def _table(a: Any, inputs: Inputs) -> Tensor:
+    x, *slope = inputs
+    if slope:
+        return torch.where(x > 0, x, slope[0] * x)
+    return functions.compute(a.function, x, a.parameters)
+
+
 # --- windows and reductions ------------------------------------------------------------------
 
 
@@ -251,7 +258,7 @@ _OPERATORS: dict[str, Callable[[Any, Inputs], Any]] = {
     "squared_difference": _binary(lambda x, y: torch.square(x - y)),
     "sub": _binary(torch.sub),
     "sum": _reduction(torch.sum),
-    "table": lambda a, inputs: functions.compute(a.function, inputs[0], a.parameters),
+    "table": _table,
     "tanh": _unary(torch.tanh),
     "transpose": lambda a, inputs: inputs[0].permute(a.permutation),
     "transpose_conv2d": _transpose_conv2d,

@@ -23,7 +23,7 @@ from edgecnn.errors import ModelFormatError, UserError
 from edgecnn.frontends.aten_walker import Walker
 from edgecnn.frontends.builder import Value
 from edgecnn.frontends.operands import operand
-from edgecnn.ir import Array, Graph, prune
+from edgecnn.ir import Array, Graph, Node, prune
 from edgecnn.ops.mul import MulAttributes
 from edgecnn.passes.fuse_bias import fuse_bias
 from edgecnn.passes.pipeline import PIPELINE
@@ -90,7 +90,10 @@ class QatWalker(Walker):
                 "quantization-aware training"
             )
         tags = np.arange(self._next_tag, end, dtype=np.float32).reshape(tuple(result.shape))
-        self.origins[node] = self._tags[id(result)] = tags
+        self.origins[node] = tags
+        # A slope under 0 is imported otherwise than one over 0.
+        is_negative = result.numel() == 1 and float(result) < 0
+        self._tags[id(result)] = -tags if is_negative else tags
         self._next_tag = end
 
     def _enter(self, tensor: torch.Tensor) -> Value:
@@ -145,6 +148,7 @@ class Layout:
 
 def _layout(tagged: Array, origins: Mapping[fx.Node, Array]) -> Layout | None:
     """The layout that put tags where they are; None where they were computed with."""
+    tagged = np.abs(tagged)
     flat = tagged.reshape(-1).astype(np.float64)
     starts = {node: int(tags.reshape(-1)[0]) for node, tags in origins.items() if tags.size}
     used = tuple(
@@ -229,6 +233,17 @@ def trace(program: ExportedProgram, module: nn.Module) -> Imported:
     )
 
 
+def _slope(node: Node) -> Array:
+    """The slope of a leaky ReLU, which is a table where it is under 0; 0 for other nodes."""
+    attributes: Any = node.attributes
+    slope = 0.0
+    if node.op == "leaky_relu":
+        slope = attributes.alpha
+    elif node.op == "table" and attributes.function == "leaky_relu":
+        (slope,) = attributes.parameters
+    return np.array([slope], np.float32)
+
+
 def _compare(
     graph: Graph, walker: QatWalker, tagged_walker: QatWalker
 ) -> tuple[str, Imported | None]:
@@ -241,9 +256,8 @@ def _compare(
     slopes: dict[str, Layout] = {}
     for node, other in zip(graph.nodes, tagged.nodes, strict=True):
         if node.attributes != other.attributes:
-            tag = np.array([getattr(other.attributes, "alpha", 0.0)], np.float32)
-            layout = _layout(tag, tagged_walker.origins)
-            if node.op != "leaky_relu" or layout is None:
+            layout = _layout(_slope(other), tagged_walker.origins)
+            if layout is None or not _reproduces(layout, walker, _slope(node)):
                 return f"{node.op} at '{node.output}' is computed from a parameter", None
             slopes[node.output] = layout
         for name, tagged_name in zip(node.inputs, other.inputs, strict=True):

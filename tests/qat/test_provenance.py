@@ -70,6 +70,13 @@ def test_a_learned_slope_is_known() -> None:
     assert [*found.slopes] == ["prelu"]
 
 
+def test_a_learned_slope_under_0_is_known() -> None:
+    module = nn.Sequential(conv(2, 3), nn.PReLU(init=-0.5))
+    found = traced(module, 2, 8, 8)
+    assert [*found.slopes] == ["prelu"]
+    assert Constants(found, module).laid_out(found.slopes["prelu"]).tolist() == [-0.5]
+
+
 def test_constants_of_the_code_stay_as_they_are() -> None:
     found = traced(Call(lambda m, x: m.a(x) * 3, a=conv(2, 3)), 2, 8, 8)
     (node,) = [node for node in found.graph.nodes if node.op == "mul"]
