@@ -20,9 +20,9 @@ _STEPS = INT8_MAX - INT8_MIN
 def round_half_away(x: torch.Tensor) -> torch.Tensor:
     """Round to the nearest integer, halves away from zero: `fixedpoint.round_half_away`."""
     # The number before 0.5: with 0.5 itself the sum rounds up from just under a half.
-    almost_half = torch.finfo(x.dtype).eps / 4
-    nudge = torch.full((), 0.5 - almost_half, dtype=x.dtype, device=x.device)
-    return torch.trunc(x + torch.copysign(nudge, x))
+    almost_half = 0.5 - torch.finfo(x.dtype).eps / 4
+    # Not trunc, which torch does not vectorize.
+    return torch.copysign(x.abs().add_(almost_half).floor_(), x)
 
 
 def affine(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,19 +52,28 @@ class _FakeQuantize(torch.autograd.Function):
     ) -> torch.Tensor:
         quotient = x / scale
         steps = round_half_away(quotient)
-        clipped = torch.clamp(steps, INT8_MIN - zero_point, INT8_MAX - zero_point)
-        ctx.save_for_backward(clipped - quotient, steps != clipped, steps > clipped)
+        zero = float(zero_point)
+        clipped = torch.clamp(steps, INT8_MIN - zero, INT8_MAX - zero)
+        # As float, since products with it are vectorized, unlike selections by a mask.
+        inside = torch.eq(steps, clipped, out=torch.empty_like(steps))
+        ctx.save_for_backward(inside, quotient.neg_().add_(clipped))
         return clipped * scale
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = gradients
-        residue, outside, above = ctx.saved_tensors
-        passed = gradient.masked_fill(outside, 0.0)
-        rest = (passed * residue).sum() / _STEPS
-        clipped_above = gradient.masked_fill(~above, 0.0).sum()
-        clipped_below = gradient.sum() - passed.sum() - clipped_above
-        return passed, (clipped_below - rest).double(), (clipped_above + rest).double(), None, None
+        inside, residue = ctx.saved_tensors
+        passed = gradient * inside
+        clipped = gradient - passed
+        rest = _dot(passed, residue) / _STEPS
+        # The residue is under 0 where the value was over the range.
+        below_less_above, both = _dot(clipped, residue.sign()), clipped.sum()
+        low, high = (both + below_less_above) / 2 - rest, (both - below_less_above) / 2 + rest
+        return passed, low.double(), high.double(), None, None
+
+
+def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.dot(a.reshape(-1), b.reshape(-1))
 
 
 def fake_quantize(
