@@ -20,6 +20,7 @@ from edgecnn import zoo
 from tests.frontends import elementwise_modules, test_torch_moves, torch_modules
 from tests.qat.networks import NETWORKS, Shape, batch
 from tests.qat.steps import Steps, differences, output_difference, rounded_once, trained
+from tests.qdq_models import assert_runners_agree
 from tests.torch_helpers import randomize
 
 torch.set_num_threads(1)
@@ -45,6 +46,14 @@ def test_each_tensor_is_the_exported_one(name: str) -> None:
     print(f"{name}: {report}; {share:.1%} of the outputs of all layers together")
     assert largest <= 3
     assert rounded_once(prepared, int8, *inputs) > 0.9999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_runner_computes_what_was_converted(name: str) -> None:
+    torch.manual_seed(0)
+    make, shapes = NETWORKS[name]
+    assert_runners_agree(edgecnn.convert(trained(make(), *batch(shapes))))
 
 
 #: Shapes of the inputs of the reference networks.
@@ -79,6 +88,7 @@ def test_reference_networks_are_the_exported_ones(name: str) -> None:
     report = check_steps(differences(prepared, int8, *inputs), 0.995)
     share, largest = output_difference(prepared, int8, *inputs)
     print(f"{name}: {report}; {share:.1%} of the outputs of all layers together, off by {largest}")
+    assert_runners_agree(int8)
 
 
 def modules() -> Iterator[tuple[str, nn.Module, list[Shape]]]:
