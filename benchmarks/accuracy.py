@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py [--networks NAME,NAME] [--calibration N] [--json FILE]
 
 The int8 network is computed by its generated C, compiled for this machine. Networks named mnist-…
-are TinyMaix's float models, on the 5,000 test images of MNIST and calibrated on the first training
+are TinyMaix's float models, on the 5,000 test images of MNIST and calibrated on random training
 images; ``mnist-dw-rescaled`` is the same function with channels rescaled by factors of up to 1000.
 They lie in ``EDGECNN_SHARED`` or the folder beside the repository and are left out where they are
 not. The others are the classifiers of the zoo, trained here first. ``own`` is the int8 file that
@@ -82,7 +82,8 @@ def mnist(network: str, count: int, rescaled: float = 1.0) -> Subject:
     """A model of TinyMaix."""
     folder = shared() / "models/tinymaix"
     with np.load(shared() / "data/mnist.npz") as data:
-        train, test, labels = data["x_train"][:count], data["x_test"], data["y_test"]
+        mixed = np.random.default_rng(0).permutation(len(data["x_train"]))[:count]
+        train, test, labels = data["x_train"][mixed], data["x_test"], data["y_test"]
     graph = edgecnn.load(folder / f"mnist_{network}_f.tflite")
     own = edgecnn.load(folder / f"mnist_{network}_q.tflite")
     if rescaled > 1:

@@ -87,7 +87,8 @@ def test_our_int8_is_as_good_as_float(
     x, y = digits
     np.savez(tmp_path / "test.npz", x=x, y=y)
     with np.load(shared_path("data/mnist.npz")) as data:
-        np.save(tmp_path / "x.npy", data["x_train"][:500, ..., None].astype(np.float32) / 255)
+        mixed = np.random.default_rng(0).permutation(len(data["x_train"]))[:500]
+        np.save(tmp_path / "x.npy", data["x_train"][mixed, ..., None].astype(np.float32) / 255)
     result = succeeds(
         "evaluate", shared_path(f"models/tinymaix/mnist_{network}_f.tflite"),
         "--data", tmp_path / "test.npz", "--calibration", tmp_path / "x.npy",
