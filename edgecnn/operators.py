@@ -73,6 +73,8 @@ class Operator(Generic[A, P]):
 
     #: What another runtime does otherwise than TFLite Micro, where `lower` depends on the dialect.
     differences: ClassVar[Mapping[Dialect, str]] = {}
+    #: The same of int16, where int8 has no difference.
+    wide_differences: ClassVar[Mapping[Dialect, str]] = {}
 
     #: Type of the outputs in an int8 graph: int8 with a scale, or plain int32 (indices).
     output_dtype: ClassVar[str] = INT8

@@ -249,7 +249,8 @@ def _known_differences(graph: Graph, dialect: Dialect) -> str:
     """What a runtime does otherwise than TFLite Micro in the operators that a network has."""
     ops: dict[str, list[str]] = {}
     for op in differing_operators(graph, dialect):
-        what = operator(op).differences.get(dialect, "its arithmetic differs")
+        known = {**operator(op).wide_differences, **operator(op).differences}
+        what = known.get(dialect, "its arithmetic differs")
         ops.setdefault(what, []).append(op)
     return "; ".join(f"in {', '.join(names)} {what}" for what, names in ops.items())
 

@@ -68,7 +68,7 @@ class Softmax(Operator[SoftmaxAttributes, SoftmaxParams | WideSoftmaxParams]):
     fixed_output = QuantParams.per_tensor(1 / 256, -128)
     fixed_wide_output = QuantParams.per_tensor(2.0**-15, 0)
     has_wide_form = True
-    differences = in_both("of int16 it fills tables in double, not in float32")
+    wide_differences = in_both("of int16 it fills tables in double, not in float32")
 
     def infer_shapes(
         self, attributes: SoftmaxAttributes, shapes: Sequence[Shape]
