@@ -21,13 +21,14 @@ EDGECNN_INLINE void edgecnn_wide_products(const int8_t *weights, const int16_t *
         const int8_t *w = weights + first;
         const int16_t *v = values + first;
         if (rows == 4) { /* each value is read once for four rows */
+            const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
             int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
             for (int32_t i = 0; i < run; ++i) {
                 const int32_t x = v[i];
                 s0 += x * w[i];
-                s1 += x * w[i + n];
-                s2 += x * w[i + 2 * n];
-                s3 += x * w[i + 3 * n];
+                s1 += x * w1[i];
+                s2 += x * w2[i];
+                s3 += x * w3[i];
             }
             sums[0] += s0;
             sums[1] += s1;
@@ -52,9 +53,8 @@ EDGECNN_INLINE int16_t edgecnn_wide_output(int64_t sum, int32_t multiplier, int3
     if (is_32_bits) {
         return (int16_t)edgecnn_clamp(edgecnn_scale((int32_t)sum, multiplier, shift), low, high);
     }
-    const int32_t right = 15 - shift;
-    const int64_t scaled = (sum * multiplier + ((int64_t)1 << (right - 1))) >> right;
-    return (int16_t)edgecnn_clamp((int32_t)scaled, low, high);
+    const int64_t twice = (sum * multiplier) >> (14 - shift);
+    return (int16_t)edgecnn_clamp((int32_t)((twice + 1) >> 1), low, high);
 }
 
 /* What rescales the sums of channels. */
@@ -68,7 +68,7 @@ typedef struct {
 } edgecnn_wide_channels;
 
 /* One row of n values against the rows of weights of the channels from first up to end. */
-EDGECNN_INLINE int16_t *edgecnn_wide_filter(const edgecnn_wide_channels *p, const int8_t *weights,
+EDGECNN_FUNCTION int16_t *edgecnn_wide_filter(const edgecnn_wide_channels *p, const int8_t *weights,
                                             const int16_t *values, int32_t n, int32_t first,
                                             int32_t end, int16_t *output) {
     for (int32_t c = first; c < end; c += 4) {
