@@ -26,7 +26,7 @@ from edgecnn.cli_options import (
     WideOption,
 )
 from edgecnn.console import Console
-from edgecnn.errors import UserError
+from edgecnn.errors import OutputError, UserError
 
 if TYPE_CHECKING:
     from edgecnn.evaluate import Side
@@ -76,6 +76,7 @@ def evaluate(
 
     console = Console(as_json=as_json, quiet=quiet)
     workers = Workers(jobs, backend)
+    _make(resume)
     how = _How(calibration, calibration_samples, ranges, repair, wide, input_shape, weights)
     if compare is not None:
         if layers:
@@ -84,6 +85,15 @@ def evaluate(
         return
     count = layer_samples if layers else None
     _evaluate(console, model, data, how, workers, resume, task, count)
+
+
+def _make(folder: Path | None) -> None:
+    """Make the folder of finished pieces; `OutputError` where it cannot be."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"--resume {folder} cannot be made: {error.strerror}") from None
 
 
 class _How:

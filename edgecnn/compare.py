@@ -11,7 +11,14 @@ import numpy as np
 from edgecnn.errors import UserError
 from edgecnn.evaluate import Side, class_count, class_labels, classes, pieces_of
 from edgecnn.fingerprint import fingerprint
-from edgecnn.metrics import MATRIX_CLASSES, ClassScores, Piece, class_scores, count_classes
+from edgecnn.metrics import (
+    MATRIX_CLASSES,
+    ClassScores,
+    Piece,
+    class_scores,
+    count_classes,
+    matrix_json,
+)
 from edgecnn.parallel import Progress, Resume, Workers, compute
 from edgecnn.sources import Source
 
@@ -62,7 +69,7 @@ class Comparison:
             "only_first_right": self.only_first,
             "only_second_right": self.only_second,
             "mcnemar_p_value": self.p_value,
-            "confusion_difference": [list(row) for row in self.confusion_difference],
+            "confusion_difference": matrix_json(self.confusion_difference),
         }
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Confusion matrices of more classes do not fit a terminal.
 MATRIX_CLASSES = 16
+#: Longest name of a tensor: those of fused layers have hundreds of letters.
+NAME = 44
 
 
 def show_evaluation(console: Console, found: Accuracy | Errors) -> None:
@@ -78,7 +80,8 @@ def show_layers(console: Console, table: LayerTable) -> None:
         so_far = ("-", "-") if error is None else (_decibels(error.sqnr_db), _cosine(error.cosine))
         mark = "costs most" if cost is worst else ""
         alone = (_decibels(cost.sqnr_db), _cosine(cost.cosine), percent(cost.accuracy))
-        rows.append([f"{cost.op} {cost.tensor}", *so_far, *alone, mark])
+        name = cost.tensor if len(cost.tensor) <= NAME else f"{cost.tensor[: NAME - 1]}…"
+        rows.append([f"{cost.op} {name}", *so_far, *alone, mark])
     columns = [
         "layer", ">SQNR here, dB", ">cosine", ">alone: output SQNR, dB", ">cosine", ">correct", "",
     ]  # fmt: skip

@@ -16,8 +16,10 @@ import numpy as np
 from edgecnn.ir import Array
 
 Piece = dict[str, Any]
-#: With more classes there is no confusion matrix: it would have millions of places.
+#: With more classes there is no confusion matrix: it would have millions of places. And from
+#: fewer on it is left out of the JSON.
 MATRIX_CLASSES = 1024
+JSON_CLASSES = 256
 
 
 # --- classes ----------------------------------------------------------------------------------
@@ -59,8 +61,13 @@ class ClassScores:
             "accuracy": self.accuracy,
             "recall": list(self.recall),
             "precision": list(self.precision),
-            "confusion": [list(row) for row in self.confusion],
+            "confusion": matrix_json(self.confusion),
         }
+
+
+def matrix_json(matrix: Sequence[Sequence[int]]) -> list[list[int]] | None:
+    """A confusion matrix, or None where it has too many classes."""
+    return [list(row) for row in matrix] if len(matrix) <= JSON_CLASSES else None
 
 
 def _share(part: int, whole: int) -> float | None:

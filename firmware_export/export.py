@@ -206,8 +206,7 @@ def export(
             proof.quantized,
         )
         errors = prepared.removal.renamed_errors(_errors(given, proof))
-        step("looking at each layer alone")
-        table = _layer_table(given, proof)
+        table = _layer_table(given, proof, step)
         step("drawing the report")
         write_files(folder, {"report.html": _report(written, result, fits, errors, table)})
         options = {
@@ -309,7 +308,7 @@ def _reference_graph(proof: Evidence) -> Graph:
     return proof.float_graph
 
 
-def _layer_table(graph: Graph, proof: Evidence) -> LayerTable | None:
+def _layer_table(graph: Graph, proof: Evidence, step: Step) -> LayerTable | None:
     """Each layer in int8 alone: on labelled samples if there are any, else on other ones."""
     labelled = proof.x is not None and proof.y is not None
     samples = proof.x if labelled else proof.feeds
@@ -318,7 +317,13 @@ def _layer_table(graph: Graph, proof: Evidence) -> LayerTable | None:
     real = _reference_graph(proof)
     source = ReadyFeeds(samples, proof.y if labelled else None)
     count = min(LAYER_SAMPLES, affordable_samples(real, LAYER_MACS))
-    return measure_layers(real, graph, source, count, Workers(), labelled=labelled)
+
+    def progress(done: int, total: int) -> None:
+        step(f"looking at each layer alone: {100 * done // total} %")
+
+    return measure_layers(
+        real, graph, source, count, Workers(), labelled=labelled, progress=progress
+    )
 
 
 def _report(

@@ -157,3 +157,23 @@ def test_mcnemar_is_the_exact_test() -> None:
     assert mcnemar(0, 0) == mcnemar(5, 5) == 1.0
     assert mcnemar(0, 5) == mcnemar(5, 0) == pytest.approx(2 * 0.5**5)
     assert mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
+
+
+def test_a_place_that_cannot_be_resumed_from(two: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    call = ("evaluate", two[0], "--data", two[2], "--resume")
+    assert "cannot be made" in fails(2, *call, tmp_path / "file")
+    assert "cannot be made" in fails(2, *call, tmp_path / "file" / "below")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "dask"])
+def test_errors_of_workers_are_one_line(
+    backend: str, two: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    x = images(900).transpose(0, 2, 3, 1)
+    np.savez(tmp_path / "late.npz", x=x, y=np.r_[np.zeros(899, int), 77])
+    line = fails(
+        2, "evaluate", two[0], "--data", tmp_path / "late.npz", "--backend", backend, "--jobs", 2
+    )
+    assert "label 77 is out of range" in line

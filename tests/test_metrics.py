@@ -72,3 +72,11 @@ def test_anomalies() -> None:
     assert scores.roc_auc == pytest.approx(sk.roc_auc_score(labels, exact))
     assert scores.normal_error == pytest.approx(exact[labels == 0].mean())
     assert scores.anomaly_error == pytest.approx(exact[labels == 1].mean())
+
+
+def test_large_matrices_are_left_out_of_the_json() -> None:
+    for classes, there in ((256, True), (257, False)):
+        every = np.arange(classes)
+        found = class_scores([count_classes(every, every)], classes).to_json()
+        assert found["recall"] == [1.0] * classes
+        assert (found["confusion"] is not None) == there
