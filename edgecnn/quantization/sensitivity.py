@@ -24,6 +24,7 @@ from edgecnn.ir import Array, Graph, Node, Tensor, with_tensors
 from edgecnn.macs import total_macs
 from edgecnn.metrics import Piece
 from edgecnn.one_thread import one_blas_thread
+from edgecnn.operators import OutputRange, operator
 from edgecnn.parallel import Progress, Resume, Workers, compute
 from edgecnn.quantization.error import (
     LayerError,
@@ -70,8 +71,12 @@ class LayerTable:
 
     @property
     def costliest(self) -> LayerCost | None:
-        """The layer that takes most from the output's SQNR, the first of several."""
-        return min(self.costs, key=lambda cost: cost.sqnr_db, default=None)
+        """The layer that takes most from the output's SQNR, the first of several.
+
+        Not one whose scale TFLite fixes, such as a softmax: nothing can be done about it.
+        """
+        free = [cost for cost in self.costs if not _is_fixed(cost.op)]
+        return min(free, key=lambda cost: cost.sqnr_db, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """The part of ``edgecnn evaluate --layers --json`` that is about layers.
@@ -100,6 +105,10 @@ def _row(cost: LayerCost, error: LayerError | None) -> dict[str, Any]:
             "accuracy": cost.accuracy,
         },
     }
+
+
+def _is_fixed(op: str) -> bool:
+    return op != "input" and operator(op).output_range is OutputRange.FIXED
 
 
 def _finite(value: float) -> float | None:

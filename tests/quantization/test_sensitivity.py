@@ -19,7 +19,7 @@ from edgecnn.ir import INT8, INT16, Array, QuantParams, Tensor
 from edgecnn.operators import operator
 from edgecnn.parallel import Workers
 from edgecnn.quantization.error import layer_errors
-from edgecnn.quantization.sensitivity import _rounded, measure_layers
+from edgecnn.quantization.sensitivity import LayerCost, LayerTable, _rounded, measure_layers
 from edgecnn.simulator import run_float
 from edgecnn.sources import ReadyFeeds
 from tests.command_line import (
@@ -132,6 +132,12 @@ def test_a_coarse_layer_costs_most() -> None:
     table = measure_layers(graph, coarse, ReadyFeeds(feeds(), None), 20, Workers(1), labelled=False)
     assert table.costliest is not None
     assert table.costliest.tensor == name
+
+
+def test_a_scale_that_is_fixed_is_not_to_blame() -> None:
+    costs = (LayerCost("a", "conv2d", 30.0, 0.9, None), LayerCost("b", "softmax", 20.0, 0.9, None))
+    assert LayerTable(1, None, (), costs).costliest is costs[0]
+    assert LayerTable(1, None, (), costs[1:]).costliest is None
 
 
 def test_rounding_follows_the_type_of_the_tensor() -> None:
