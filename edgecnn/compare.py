@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import UserError
-from edgecnn.evaluate import Side, class_count, class_labels, classes, pieces_of
+from edgecnn.evaluate import Side, class_count, class_labels, classes, pieces_of, with_same_digits
 from edgecnn.fingerprint import fingerprint
 from edgecnn.metrics import (
     MATRIX_CLASSES,
@@ -130,9 +130,9 @@ def compare(
     key = fingerprint(
         edgecnn.__version__, "compare", [(c.side.graph, c.source.identity()) for c in contenders]
     )
-    found = compute(
-        _Compare((first, second), parts), len(parts), workers, Resume(key, resume_folder), progress
-    )
+    work = _Compare((first, second), parts)
+    with with_same_digits([first.side, second.side]):
+        found = compute(work, len(parts), workers, Resume(key, resume_folder), progress)
     a, b = (
         Compared(c.name, c.side.name, class_scores((p["classes"][i] for p in found), counts[0]))
         for i, c in enumerate(contenders)

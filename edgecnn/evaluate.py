@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -133,11 +134,10 @@ class Side:
             return self.run(_as_int8(self.graph, feeds))[name]
         reals = _as_float(self.codes or self.graph, feeds)
         count = len(next(iter(reals.values())))
-        with one_blas_thread():
-            parts = [
-                run_float(self.graph, {n: x[part] for n, x in reals.items()})[name]
-                for part in chunks(count, self.graph)
-            ]
+        parts = [
+            run_float(self.graph, {n: x[part] for n, x in reals.items()})[name]
+            for part in chunks(count, self.graph)
+        ]
         return np.concatenate(parts)
 
     def values(self, output: Array) -> Array:
@@ -196,6 +196,11 @@ def classes(graph: Graph, scores: Array) -> Array:
     if _ends_in_index(graph):
         return scores.reshape(len(scores), -1)[:, 0].astype(np.int64)
     return scores.reshape(len(scores), -1).argmax(axis=1)
+
+
+def with_same_digits(sides: Sequence[Side]) -> AbstractContextManager[None]:
+    """What floats are to be computed in, on whatever number of threads; integers need nothing."""
+    return one_blas_thread() if any(side.run is None for side in sides) else nullcontext()
 
 
 # --- labels -----------------------------------------------------------------------------------
@@ -366,7 +371,8 @@ def measure(
         raise DataError(f"{source.name} holds no sample")
     parts = tuple(pieces_of(graph, count))
     work = _Measure(task, tuple(sides), source, parts)
-    found = compute(work, len(parts), workers, resume, progress)
+    with with_same_digits(sides):
+        found = compute(work, len(parts), workers, resume, progress)
     if task is Task.classification:
         return _accuracy(graph, sides, found, count)
     scores: dict[str, Any] = {}

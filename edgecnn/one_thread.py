@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import threading
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-_counting = threading.Lock()
-_inside = 0
-_limits: Any = None
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """While inside, products have the same digits on every number of cores.
+    """While inside, products have the same digits on every number of cores, in all threads.
 
-    Threads may be inside at once; the last one to leave puts back what was before.
+    To be entered before threads are started: those that a limit is set from must not change.
     """
     from threadpoolctl import threadpool_limits
 
-    global _inside, _limits
-    with _counting:
-        if _inside == 0:
-            _limits = threadpool_limits(limits=1, user_api="blas")
-        _inside += 1
-    try:
+    with threadpool_limits(limits=1, user_api="blas"):
         yield
-    finally:
-        with _counting:
-            _inside -= 1
-            if _inside == 0:
-                _limits.restore_original_limits()
+
+
+@functools.cache
+def stay_on_one_thread() -> None:
+    """The same for the rest of a process: for those that are started to work for another one."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")

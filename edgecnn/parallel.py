@@ -19,6 +19,7 @@ from typing import Any
 
 from edgecnn.checkpoint import Checkpoint, search_folder
 from edgecnn.errors import UserError
+from edgecnn.one_thread import stay_on_one_thread
 
 BACKENDS = ("threading", "loky", "multiprocessing", "dask", "ray")
 
@@ -125,6 +126,7 @@ class _Sent:
         self._key = hashlib.sha256(self._data).digest()
 
     def __call__(self, index: int) -> Any:
+        stay_on_one_thread()
         return _unpacked(self)(index)
 
     def __hash__(self) -> int:

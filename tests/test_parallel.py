@@ -171,6 +171,48 @@ def test_a_dask_cluster_gives_the_same(evaluation: list[object], alone: Outcome)
     assert result.stdout == alone.out
 
 
+#: Wide products, whose last digits depend on how many threads they are split over.
+WIDE = """
+import numpy as np
+from edgecnn.evaluate import Side, Task, measure
+from edgecnn.ir import INT8, Graph, Node, QuantParams, Tensor
+from edgecnn.ops.fully_connected import FullyConnectedAttributes
+from edgecnn.parallel import Workers
+from edgecnn.sources import ReadyFeeds
+
+rng = np.random.default_rng(0)
+weights = rng.normal(0, 1, (128, 640)).astype(np.float32)
+ends = [("x", (1, 640)), ("y", (1, 128))]
+node = Node("fully_connected", ("x", "w", ""), ("y",), FullyConnectedAttributes())
+real = {name: Tensor(name, shape) for name, shape in ends}
+real["w"] = Tensor("w", weights.shape, data=weights)
+graph = Graph("wide", (node,), real, ("x",), ("y",))
+quant = QuantParams.per_tensor(1.0, 0)
+int8 = Graph("ends", (), {n: Tensor(n, s, INT8, None, quant) for n, s in ends}, ("x",), ("y",))
+nothing = Side(int8, lambda feeds: {"y": np.zeros((len(feeds["x"]), 1, 128), np.int8)})
+source = ReadyFeeds({"x": rng.normal(0, 1, (1500, 1, 640)).astype(np.float32)},
+                    rng.normal(0, 1, (1500, 128)))
+for jobs in (1, 2, 3, 2):
+    found = measure(Task.regression, [nothing, Side(graph)], source, Workers(jobs))
+    print(repr(found.float_scores))
+"""
+
+
+def test_digits_do_not_depend_on_threads() -> None:
+    """Neither on ours nor on those that numpy's library would take."""
+    lines = set()
+    for threads in ("1", "2"):
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        result = subprocess.run(
+            [sys.executable, "-c", WIDE],
+            cwd=REPOSITORY, capture_output=True, text=True, check=False, env=environment,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        assert len(result.stdout.splitlines()) == 4
+        lines.update(result.stdout.splitlines())
+    assert len(lines) == 1, lines
+
+
 #: Computes pieces slowly, in a process that is to be killed.
 SLOW = """
 import sys, time

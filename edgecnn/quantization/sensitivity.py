@@ -242,11 +242,10 @@ class _Measure:
         graph, part = self.float_graph, self.parts[index]
         feeds = self.source.feeds(graph, part)
         labels = class_labels(graph, self.source, part) if self.labelled else None
-        with one_blas_thread():
-            values = run_float(graph, feeds)
-            errors = {name: Sums() for name in comparable(graph, self.int8_graph)}
-            add_errors(errors, self.int8_graph, self.params, values)
-            costs = [self._cost(layer, values, labels) for layer in self.layers]
+        values = run_float(graph, feeds)
+        errors = {name: Sums() for name in comparable(graph, self.int8_graph)}
+        add_errors(errors, self.int8_graph, self.params, values)
+        costs = [self._cost(layer, values, labels) for layer in self.layers]
         return {
             "right": self._right(values, labels),
             "errors": [list(vars(sums).values()) for sums in errors.values()],
@@ -300,7 +299,8 @@ def measure_layers(
     step = min(PIECE_SAMPLES, next(chunks(count, float_graph)).stop)
     parts = tuple(slice(i, min(i + step, count)) for i in range(0, count, step))
     work = _Measure(float_graph, int8_graph, source, parts, labelled)
-    found = compute(work, len(parts), workers, resume, progress)
+    with one_blas_thread():
+        found = compute(work, len(parts), workers, resume, progress)
     errors = {
         name: _joined([piece["errors"][i] for piece in found])
         for i, name in enumerate(comparable(float_graph, int8_graph))
