@@ -95,7 +95,9 @@ def prepare_qat(
     The result is an ``nn.Module`` that computes what ``module`` does, rounded as its int8 network
     will be: train it, and `convert` it. It trains the parameters of ``module`` itself, which keep
     their names (behind ``module.``), and a range for each int8 tensor. It takes part in what torch
-    does with modules: ``train``, ``eval``, ``state_dict``, ``to``, DistributedDataParallel.
+    does with modules: ``train``, ``eval``, ``state_dict``, ``to``, DistributedDataParallel (where
+    the ranges and running statistics are means over the processes). What ``module`` does in
+    training only, other than dropout and batch normalization, is left out.
 
     >>> import torch, edgecnn
     >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4),

@@ -36,11 +36,12 @@ class Training:
     """What is done in training only.
 
     ``norms`` are the batch normalizations, by their output, that take the statistics of the batch;
-    ``running`` is filled with the new values of the constants that hold theirs.
+    ``running`` is filled with the new values of the constants that hold theirs. ``drops`` says
+    whether dropout does so.
     """
 
     norms: Mapping[str, layers.BatchNorm] = field(default_factory=dict)
-    dropouts: Mapping[str, Dropout] = field(default_factory=dict)
+    drops: bool = False
     running: Values = field(default_factory=dict)
 
 
@@ -106,8 +107,9 @@ class Executor:
         return [value(name) if name else None for name in node.inputs]
 
     def _node(self, node: Node) -> tuple[Tensor, ...]:
-        if node.output in self.training.dropouts:
-            return (_dropped(self.training.dropouts[node.output], self._source(node)),)
+        if isinstance(node.attributes, Dropout):
+            x = self._source(node)
+            return (_dropped(node.attributes, x) if self.training.drops else x,)
         if self.plan.folded.get(node.output) in self._folded:
             return (self._source(node),)
         if node.output in self.plan.layers and self.scales is not None:

@@ -89,6 +89,7 @@ class QatModule(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_traced": None}
 
+    @torch.compiler.disable
     def forward(self, *inputs: Tensor) -> Any:
         """Compute a batch. In train mode, the first batches also give the ranges."""
         traced = self.traced(inputs)
@@ -143,7 +144,7 @@ class QatModule(nn.Module):
         training = self._training(traced)
         if self.training and self.ranges.is_looking:
             with torch.no_grad():
-                first = Training(training.norms, training.dropouts)
+                first = Training(training.norms, training.drops)
                 self.ranges.look(plan.rows, Executor(plan, parameters, None, first).run(feeds))
         scales = self.ranges.scales(plan.rows, parameters.constants)
         values = Executor(plan, parameters, scales, training).run(feeds)
@@ -172,7 +173,7 @@ class QatModule(nn.Module):
         owners = {} if limit is not None and int(self.steps) >= limit else traced.owners
         parts = {name: self.module.get_submodule(path) for name, path in owners.items()}
         norms: Any = {name: part for name, part in parts.items() if part.training}
-        return Training(norms, traced.imported.dropouts)
+        return Training(norms, drops=True)
 
     @torch.no_grad()
     def _keep_statistics(self, traced: _Traced, training: Training) -> None:
@@ -235,7 +236,7 @@ def convert(module: nn.Module, name: str = "") -> Graph:
     """See `edgecnn.convert`."""
     inner: Any = module
     while not isinstance(inner, QatModule):
-        inner = getattr(inner, "module", None) or getattr(inner, "_orig_mod", None)
+        inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
         if not isinstance(inner, nn.Module):
             found = type(module).__name__
             raise UserError(f"convert takes what prepare_qat gave, not {found}")

@@ -35,23 +35,22 @@ _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropo
 
 
 @dataclass(frozen=True)
-class Dropout:
-    """Where the program drops values while it is trained."""
+class Dropout(MulAttributes):
+    """A multiplication by 1, where values are dropped in training: what kind, and their share."""
 
-    kind: str
-    share: float
+    kind: str = "dropout"
+    share: float = 0.0
 
 
 class QatWalker(Walker):
     """Imports a program, with tags in place of parameters if asked.
 
-    Dropout leaves a multiplication by 1 behind, whose output is in ``dropouts``. ``origins`` has
-    the tags that each node of the program that holds parameters was given.
+    Dropout leaves a node behind, with `Dropout` for attributes. ``origins`` has the tags that each
+    node of the program that holds parameters was given.
     """
 
     def __init__(self, program: ExportedProgram, is_tagged: Callable[[str], bool] | None) -> None:
         super().__init__(program, "network")
-        self.dropouts: dict[Value, Dropout] = {}
         self.origins: dict[fx.Node, Array] = {}
         self._is_tagged = is_tagged or (lambda target: False)
         self.tainted: set[fx.Node] = set()
@@ -107,12 +106,10 @@ class QatWalker(Walker):
         kind = getattr(node.target, "__name__", "").split(".")[0].removesuffix("_")
         if kind not in _DROPOUTS:
             return value
-        name = self.builder.unique(f"{value}_{kind}")
         factors: list[Value | None] = [value, operand(self.builder, 1.0)]
-        marked = self.builder.emit("mul", factors, MulAttributes(), name=name)
         share: Any = node.args[1]
-        self.dropouts[marked] = Dropout(kind, float(share))
-        return marked
+        attributes = Dropout(kind=kind, share=float(share))
+        return self.builder.emit("mul", factors, attributes, name=f"{value}_{kind}")
 
 
 def imported(walker: QatWalker) -> Graph:
@@ -196,7 +193,6 @@ class Imported:
     graph: Graph
     layouts: Mapping[str, Layout]
     slopes: Mapping[str, Layout]
-    dropouts: Mapping[str, Dropout]
     targets: Mapping[fx.Node, str]
     computed: frozenset[fx.Node]
     constants: Mapping[fx.Node, Any]
@@ -273,7 +269,7 @@ def _compare(
     touched = tagged_walker.tainted
     targets = {node: names[node.name] for node in touched if node.op == "placeholder"}
     computed = frozenset(touched - targets.keys())
-    found = Imported(graph, layouts, slopes, walker.dropouts, targets, computed, walker.constants)
+    found = Imported(graph, layouts, slopes, targets, computed, walker.constants)
     return "", found
 
 

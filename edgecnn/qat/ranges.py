@@ -27,6 +27,11 @@ CAPACITY = 1024
 _BINS = 2048
 _STEPS = 40
 
+#: How much of its gradient a range gets. Of a factor it does not depend on the tensor's size or
+#: units; at the rates that weights are trained with, all of it moves ranges too fast (with SGD;
+#: Adam makes it the same for any share).
+_SHARE = 1 / 32
+
 
 def least_error(values: Tensor) -> tuple[float, float]:
     """The range with the least squared error on some values: `quantization.ranges.mse`."""
@@ -137,9 +142,8 @@ class Ranges(nn.Module):
 
 
 def rounded(x: Tensor, scale: Scale) -> Tensor:
-    """A tensor as its int8 values stand for it; its range learns with a gradient of LSQ's size."""
-    share = 1.0 / math.sqrt(x.numel() / x.shape[0] * INT8_MAX)
-    low, high = (end * share + (end * (1.0 - share)).detach() for end in (scale.low, scale.high))
+    """A tensor as its int8 values stand for it; its range gets `_SHARE` of the gradient."""
+    low, high = (end * _SHARE + (end * (1 - _SHARE)).detach() for end in (scale.low, scale.high))
     return fake_quantize(x, low, high, scale.scale, scale.zero_point)
 
 

@@ -161,10 +161,30 @@ def test_dropout_drops_in_training_only(layer: nn.Module) -> None:
     if isinstance(layer, nn.Dropout):
         assert 0.4 < float((first == 0).float().mean()) < 0.6
     if isinstance(layer, nn.Dropout2d):
-        zero = (first == 0).flatten(2)
-        assert bool((zero.all(2) | ~zero.any(2)).float().mean() > 0.9)
+        zeros = (first == 0).flatten(2).float().mean(2)  # few values of a kept channel round to 0
+        assert bool(((zeros == 1) | (zeros < 0.3)).all())
+        assert 2 <= int((zeros == 1).sum()) <= 14
     prepared.eval()
     assert torch.equal(prepared(x), prepared(x))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (conv(2, 4), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 4)),
+        (conv(2, 4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 4)),
+        (conv(2, 4), nn.Flatten(), nn.Dropout(0.5), nn.ReLU()),
+        (nn.Dropout(0.5), conv(2, 4)),
+        (conv(2, 4), nn.Dropout(0.5), nn.BatchNorm2d(4), nn.ReLU()),
+    ],
+)
+def test_dropout_drops_wherever_it_is(layers: tuple[nn.Module, ...]) -> None:
+    prepared = edgecnn.prepare_qat(nn.Sequential(*layers)).train()
+    x = images(4)
+    assert float((prepared(x) - prepared(x)).detach().abs().max()) > 0.05
+    prepared.eval()
+    assert torch.equal(prepared(x), prepared(x))
+    edgecnn.convert(prepared)
 
 
 def test_outputs_are_structured_as_the_module_gives_them() -> None:
@@ -205,6 +225,21 @@ def test_converted_networks_are_exported_and_proven(tmp_path: Any) -> None:
     assert int8.name == "trained"
     result = edgecnn.export(int8, tmp_path / "build", runners=("tflm", "host-c"))
     assert result.parity.passed
+
+
+def test_autocast_changes_nothing() -> None:
+    prepared = trained(Residual(), images()).eval()
+    expected = prepared(images())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(prepared(images()), expected)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_converts() -> None:
+    prepared = trained(Residual(), images()).eval()
+    compiled: Any = torch.compile(prepared)
+    assert torch.equal(compiled(images()), prepared(images()))
+    assert same(edgecnn.convert(compiled), edgecnn.convert(prepared))
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.frontends.torch_export import capture, functional
-from edgecnn.qat.provenance import Constants, Imported, trace
+from edgecnn.qat.provenance import Constants, Dropout, Imported, trace
 from tests.frontends.torch_modules import Call
 from tests.qat.networks import conv
 
@@ -86,7 +86,8 @@ def test_constants_of_the_code_stay_as_they_are() -> None:
 
 def test_dropout_leaves_a_mark() -> None:
     module = nn.Sequential(conv(2, 3), nn.Dropout(0.25), nn.Dropout2d(0.5))
-    kinds = [(d.kind, d.share) for d in traced(module, 2, 8, 8).dropouts.values()]
+    marks = [node.attributes for node in traced(module, 2, 8, 8).graph.nodes]
+    kinds = [(mark.kind, mark.share) for mark in marks if isinstance(mark, Dropout)]
     assert kinds == [("dropout", 0.25), ("feature_dropout", 0.5)]
 
 
