@@ -73,7 +73,7 @@ def test_every_operator_has_a_summary(op: str) -> None:
 
 def test_edgecnn_does_not_know_firmware_export() -> None:
     """Only the composition roots may: what a network means is apart from how it is exported."""
-    roots = ("cli", "cli_evaluate", "cli_profile", "__init__")
+    roots = ("cli", "cli_evaluate", "cli_mixed", "cli_profile", "__init__")
     allowed = {f"edgecnn/{root}.py" for root in roots}
     knowing = {
         relative(path)

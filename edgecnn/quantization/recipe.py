@@ -9,6 +9,7 @@ from typing import Any
 from edgecnn.errors import UserError
 from edgecnn.fixedpoint import dequantize, quantize
 from edgecnn.ir import Array, Graph
+from edgecnn.one_thread import one_blas_thread
 from edgecnn.quantization.auto_ranges import RangeChoice, choose_ranges
 from edgecnn.quantization.equalize import channel_peaks, islands, rescaled, spread
 from edgecnn.quantization.observers import Observation, observe
@@ -128,6 +129,13 @@ def quantize_by_recipe(
     what begins. Raises as `edgecnn.quantization.quantize.quantize_graph`.
     """
     require_data(graph, feeds)
+    with one_blas_thread():  # else last digits, and with them weights, depend on the machine
+        return _quantized(graph, feeds, recipe, step)
+
+
+def _quantized(
+    graph: Graph, feeds: Mapping[str, Array], recipe: Recipe, step: Callable[[str], None]
+) -> Quantized:
     prepared = widened(graph, recipe.wide)
     step("observing ranges")
     histograms = recipe.ranges != "minmax"

@@ -92,7 +92,7 @@ def test_training_brings_int8_within_half_a_point(shared_path: Callable[[str], P
     graph = edgecnn.load(model, x[:1])
     by_choice = {
         choice: int8_accuracy(edgecnn.quantize(graph, x[:500].numpy(), ranges=choice), *tests)
-        for choice in ("mse", "minmax")
+        for choice in ("auto", "mse", "minmax")
     }
     prepared = edgecnn.prepare_qat(model, x[:1])
     fit(prepared, x, y, epochs=1.8)
