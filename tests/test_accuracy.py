@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 import edgecnn
+from edgecnn import zoo
 from edgecnn.data import to_feeds
 from edgecnn.ir import Array, Graph
 from edgecnn.simulator import run_float, run_in_parts
+from edgecnn.zoo.training import train
 from firmware_export.scratch import compiled
 from tests.quantization.networks import rescaled_chain
 
@@ -94,3 +97,36 @@ def test_a_network_with_rescaled_channels(
     assert repaired > exact - 0.005
     if largest == 1000:
         assert plain < exact - 0.1
+
+
+#: Networks of the zoo for images of 28x28 and ten classes.
+ZOO: dict[str, Callable[[], torch.nn.Module]] = {
+    "vgg": lambda: zoo.VGG(size=28),
+    "mobilenet-v1": lambda: zoo.MobileNetV1(in_channels=1, classes=10),
+    "mobilenet-v2": lambda: zoo.MobileNetV2(in_channels=1, classes=10),
+    "mobilenet-v3": lambda: zoo.MobileNetV3(in_channels=1, classes=10),
+    "csp-mish": lambda: zoo.CspMishNet(in_channels=1, classes=10),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ZOO)
+def test_networks_trained_here(network: str, shared_path: Find) -> None:
+    """Within 0.1 points of float, after two epochs on a third of MNIST."""
+    with np.load(shared_path("data/mnist.npz")) as data:
+        mixed = np.random.default_rng(0).permutation(len(data["x_train"]))[:20_000]
+        x, test = (
+            part[:, None].astype(np.float32) / 255
+            for part in (data["x_train"][mixed], data["x_test"])
+        )
+        y, labels = data["y_train"][mixed].astype(np.int64), data["y_test"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for the same weights on any number of cores
+    module = train(ZOO[network](), x, y, epochs=2, learning_rate=1e-2)
+    torch.set_num_threads(threads)
+    graph = edgecnn.load(module, torch.zeros(1, 1, 28, 28))
+    int8 = edgecnn.quantize(graph, x[:500])
+    wanted, got = float_classes(graph, test), int8_classes(int8, test)
+    print(f"{network}: float {share(wanted, labels):.2%}, int8 {share(got, labels):.2%}")
+    assert share(wanted, labels) > 0.95
+    assert share(got, labels) >= share(wanted, labels) - 0.001

@@ -126,6 +126,8 @@ def run_blocks(markdown: str, tmp_path: Path) -> None:
         x, y = data["x"].transpose(0, 2, 3, 1), data["y"]
     np.save(tmp_path / "inputs.npy", x)
     np.savez(tmp_path / "labelled.npz", x=x, y=y)
+    np.save(tmp_path / "inputs-nchw.npy", x.transpose(0, 3, 1, 2))
+    np.savez(tmp_path / "labelled-nchw.npz", x=x.transpose(0, 3, 1, 2), y=y)
     found = list(blocks(markdown))
     assert any(block.language == "shell" for block in found)
     assert any(block.language == "python" for block in found)
