@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed
 # The pinned versions are those of Python 3.11; later Pythons take what fits them.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: setup demo test test-slow lint format benchmark benchmark-device clean
+.PHONY: setup demo test test-slow lint format benchmark benchmark-device benchmark-accuracy clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ benchmark: $(STAMP)
 
 benchmark-device: $(STAMP)
 	$(BIN)/python benchmarks/on_device.py
+
+benchmark-accuracy: $(STAMP)
+	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/evaluation.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info

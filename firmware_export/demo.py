@@ -25,6 +25,7 @@ def run(directory: Path, step: Step = lambda text: None) -> ExportResult:
 
     import edgecnn
     from edgecnn.data import to_feeds
+    from edgecnn.quantization.recipe import Recipe, quantize_by_recipe
     from edgecnn.zoo import DigitsResidualNet
     from edgecnn.zoo.training import load_digits, train
 
@@ -33,16 +34,17 @@ def run(directory: Path, step: Step = lambda text: None) -> ExportResult:
     module = train(DigitsResidualNet(), digits.train_x, digits.train_y)
     step("quantizing")
     graph = edgecnn.load(module, torch.zeros(1, 1, 8, 8))
-    calibration = digits.train_x[:CALIBRATION_SAMPLES]
-    int8 = edgecnn.quantize(graph, calibration)
+    feeds = to_feeds(graph, digits.train_x[:CALIBRATION_SAMPLES])
+    made = quantize_by_recipe(graph, feeds, Recipe(), step)
     evidence = Evidence(
         float_graph=graph,
-        feeds=to_feeds(graph, calibration),
+        feeds=feeds,
         x=to_feeds(graph, digits.test_x),
         y=digits.test_y,
+        quantized=made,
     )
     return export(
-        int8,
+        made.graph,
         directory,
         name=NAME,
         board=BOARD,
