@@ -152,7 +152,7 @@ def export(
             ("--optimize", optimize.value),
             ("--ram-limit", ram_limit),
             ("--feed", feed.value if feed is Feed.rows else ""),
-            ("--calibration-method", ranges.value if ranges and floats else ""),
+            ("--calibration-method", how.ranges if floats else ""),
             ("--repair", repair if floats else ""),
             ("--wide", wide if floats else ""),
             ("--float-io", float_io),

@@ -28,7 +28,7 @@ GOALS: dict[str, dict[str, Any]] = {
     "board": {"board": "microbit-v2"},
 }
 #: Those that hold little that the others do not.
-OTHERS = ("speed", "limit", "limit and rows", "board")
+OTHERS = ("speed", "memory", "limit", "limit and rows", "board")
 
 
 def check(graph: Graph, options: dict[str, Any], directory: Path) -> int:

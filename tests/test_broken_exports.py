@@ -77,8 +77,8 @@ def test_c_that_was_broken_by_hand(case: str, here: Path, whole: Path) -> None:
     "option",
     [
         ["--calibration", "images.npy"],
-        ["--ranges", "minmax"],
-        ["--ranges", "mse"],
+        ["--calibration-method", "minmax"],
+        ["--repair", "all"],
         ["--input-shape", "1,1,8,8"],
         ["--weights", "w.pt"],
     ],

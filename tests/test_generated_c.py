@@ -62,7 +62,7 @@ def every_second_look() -> list[Any]:
     found = []
     for network in NETWORKS:
         for compiler in compilers():
-            again = compiler.id != "gcc" and network.startswith("every kernel")
+            again = compiler.id != "gcc" and network.startswith("every")
             marks = [*compiler.marks, *([pytest.mark.slow] if again else [])]
             found.append(
                 pytest.param(network, *compiler.values, marks=marks, id=f"{network}-{compiler.id}")

@@ -24,7 +24,7 @@ INT8 = (
     pytest.param("mlperf_tiny/vww_96_int8", marks=pytest.mark.slow),
     "tflm/hello_world_int8",
     "tflm/micro_speech__models__micro_speech_quantized",
-    "tinymaix/cifar10_q",
+    pytest.param("tinymaix/cifar10_q", marks=pytest.mark.slow),
     "tinymaix/mnist_dw_q",
     pytest.param("tinymaix/mnist_resnet_q", marks=pytest.mark.slow),
     pytest.param("tinymaix/mnist_valid_q", marks=pytest.mark.slow),

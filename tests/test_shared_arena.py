@@ -194,7 +194,7 @@ def test_each_network_is_an_export_of_its_own(here: Path) -> None:
         facts = json.loads((folder / "manifest.json").read_text())
         assert facts["command"] == (
             "edgecnn export pair.tflite small.pt2 --calibration images.npy --board frdm-k64f "
-            "--optimize balanced --ranges mse --shared-arena"
+            "--optimize balanced --calibration-method auto --shared-arena"
         )
     code = sum(network["fit"]["flash"]["parts"]["code"] for network in result["networks"])
     assert result["fit"]["flash"]["parts"] == {

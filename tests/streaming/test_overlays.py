@@ -51,6 +51,7 @@ def problem_overlaps(plan: Plan, stream: Stream) -> list[Overlap]:
     return [o for o in plan.overlaps if {o.written, o.read} <= there]
 
 
+@pytest.mark.slow
 def test_planned_streams_read_what_they_wrote() -> None:
     shared = [check_plan(seed) for seed in FEW]
     assert sum(shared) > len(FEW) // 4
