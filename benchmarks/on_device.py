@@ -35,12 +35,12 @@ from edgecnn.loading import load_path
 from edgecnn.parity import Artifact, random_feeds
 from edgecnn.passes.remove_channels import remove_channels
 from edgecnn.simulator import run_int
-from firmware_export.c_writer import Provenance, to_c
-from firmware_export.chooser import OPTIMIZE, choose_kernels
+from firmware_export.c_writer import Provenance
+from firmware_export.chooser import OPTIMIZE
 from firmware_export.device.build import COMPILERS, GCC, unavailable
 from firmware_export.device.cores import CORES
 from firmware_export.device.profile import profile
-from firmware_export.device.target import choose
+from firmware_export.preparation import Goal, prepare
 from firmware_export.runners.cortex_m import CortexMRunner
 from firmware_export.scratch import generated
 
@@ -147,18 +147,16 @@ def is_exact(artifact: Artifact, runner: CortexMRunner) -> bool:
     )
 
 
-def measure(
-    graph: Graph, given: Graph, cpu: str, compiler: str, optimize: str, removed: int
-) -> Row:
-    """Choose kernels for, count and check one row."""
+def measure(graph: Graph, cpu: str, compiler: str, optimize: str, removed: int) -> Row:
+    """Prepare as an export does, count and check one row."""
     missing = unavailable(compiler)
     if missing is not None:
         return Row(graph.name, cpu, compiler, skipped=missing, removed=removed)
-    target = choose(cpu, None)
-    chosen = choose_kernels(graph, target, optimize, given=given).selection.layers
-    weight_bytes = to_c(graph, "network", Provenance("", "", ""), chosen=chosen).weight_bytes
-    with generated(graph, chosen=chosen) as artifact:
-        found = profile(artifact, target, weight_bytes=weight_bytes, compiler=compiler)
+    goal = Goal(cpu=cpu, optimize=optimize, remove_channels=removed > 0)
+    prepared = prepare(graph, goal)
+    weight_bytes = prepared.to_c(Provenance("", "", "")).weight_bytes
+    with generated(prepared.graph, chosen=prepared.chosen, stream=prepared.stream) as artifact:
+        found = profile(artifact, prepared.target, weight_bytes=weight_bytes, compiler=compiler)
         exact = is_exact(artifact, CortexMRunner(CORES[cpu], compiler))
     figures = found.to_json()
     for key in ("cpu", "compiler", "milliseconds"):
@@ -167,13 +165,11 @@ def measure(
     return Row(graph.name, cpu, compiler, figures, exact=exact, removed=removed)
 
 
-def variants(graph: Graph) -> Iterator[tuple[Graph, int]]:
-    """A model without the channels that no output depends on, and as it is, if they differ."""
-    removal = remove_channels(graph)
-    removed = 0 if removal.report is None else sum(removal.report.removed.values())
-    if removed:
-        yield removal.graph, removed
-    yield graph, 0
+def variants(graph: Graph) -> tuple[int, ...]:
+    """Channels to remove: all that no output depends on, if there are any, and none."""
+    report = remove_channels(graph).report
+    removed = 0 if report is None else sum(report.removed.values())
+    return (removed, 0) if removed else (0,)
 
 
 def compiler_versions(names: Iterable[str]) -> dict[str, str]:
@@ -295,10 +291,10 @@ def measured(selected: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows, one after the other."""
     for model in selected.model or MODELS:
         graph = load_path(folder / f"{model}.tflite").replace(name=model)
-        for variant, removed in variants(graph):
+        for removed in variants(graph):
             for cpu in selected.cpu or CORES:
                 for compiler in selected.compiler or COMPILERS:
-                    yield measure(variant, graph, cpu, compiler, selected.optimize, removed)
+                    yield measure(graph, cpu, compiler, selected.optimize, removed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

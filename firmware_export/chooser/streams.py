@@ -139,7 +139,7 @@ class StreamChoice:
         return plan(there, _WORK).arena_bytes
 
     @property
-    def bytes(self) -> int:
+    def held_bytes(self) -> int:
         """Bytes of all lines and of working memory: a measure of the arena that is soon known."""
         assert self.stream is not None
         lines = sum(map(self.stream.line_bytes, range(len(self.stream.lines))))
@@ -206,14 +206,14 @@ def path(bands: Bands, count: int, *, is_fed: bool) -> list[StreamChoice]:
         while here is not None and (here.rows, here.kernels) not in found:
             found[here.rows, here.kernels] = here
             here = _smaller(here)
-    return undominated(found.values(), lambda c: (c.bytes, c.cycles))
+    return undominated(found.values(), lambda c: (c.held_bytes, c.cycles))
 
 
 def _smaller(choice: StreamChoice) -> StreamChoice | None:
     smaller = [
-        (choice.bytes - other.bytes, other)
+        (choice.held_bytes - other.held_bytes, other)
         for other in choice.others()
-        if other.stream is not None and other.bytes < choice.bytes
+        if other.stream is not None and other.held_bytes < choice.held_bytes
     ]
     if not smaller:
         return None
