@@ -11,9 +11,11 @@ import pytest
 from edgecnn.data import to_feeds
 from edgecnn.errors import DataError, UserError
 from edgecnn.ir import INT16, Graph
+from edgecnn.parallel import Workers
 from edgecnn.quantization.error import layer_errors
-from edgecnn.quantization.mixed import WideLayers, candidates, fewest_wide_layers
+from edgecnn.quantization.mixed import ByRecipe, WideLayers, candidates, fewest_wide_layers
 from edgecnn.quantization.quantize import quantize_graph
+from edgecnn.quantization.recipe import Recipe
 from firmware_export.exporters import portable_calls
 from firmware_export.memory.lifetimes import problem
 from firmware_export.memory.planner import plan
@@ -149,3 +151,19 @@ def test_refuses_what_has_no_samples_or_order() -> None:
         fewest_wide_layers(residual(), empty, quantized, output_sqnr, 1.0)
     with pytest.raises(UserError, match="order of layers is 'size'"):
         search(output_sqnr, 1.0, order="size")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["threading", "loky", "dask"])
+def test_workers_find_the_same(backend: str) -> None:
+    make = ByRecipe(residual(), FEEDS, Recipe.parse("mse", "none"))
+    target = output_sqnr(make(frozenset())) + 1
+
+    def search(workers: Workers) -> WideLayers:
+        return fewest_wide_layers(residual(), FEEDS, make, output_sqnr, target, workers=workers)
+
+    alone, together = search(Workers(1)), search(Workers(2, backend))
+    assert alone.layers
+    assert (alone.layers, alone.gains, alone.steps) == (
+        together.layers, together.gains, together.steps
+    )  # fmt: skip
