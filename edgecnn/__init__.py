@@ -74,7 +74,7 @@ def quantize(
     from edgecnn.quantization.recipe import Recipe, quantize_by_recipe
     from edgecnn.support import require_supported
 
-    recipe = Recipe.parse(ranges, repair, wide)
+    recipe = Recipe.parse(ranges, repair, [wide] if isinstance(wide, str) else wide)
     if graph.is_quantized:
         return graph
     require_supported(graph)

@@ -170,6 +170,11 @@ def test_views_and_pooling_keep_the_scale() -> None:
     assert len(scales) == 1
 
 
+def test_one_name_will_do() -> None:
+    alone, listed = (edgecnn.quantize(residual(), samples(), wide=w) for w in (CONV, [CONV]))
+    assert steps(alone) == steps(listed)
+
+
 def test_biases_are_int64_in_the_steps_of_the_products() -> None:
     graph = quantized(POINTWISE)
     (node,) = (node for node in graph.nodes if node.output == POINTWISE)
