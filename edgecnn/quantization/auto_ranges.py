@@ -29,8 +29,11 @@ from edgecnn.simulator import Values, run_float, run_in_parts, run_node
 
 #: Samples that candidates are tried on: as many as `WORK` allows, within these bounds.
 FEWEST, MOST = 16, 128
-#: Multiply-accumulates that all trials together may take: seconds.
+#: Multiply-accumulates that all trials together may take: seconds. Where the fewest samples would
+#: take more than ten times that, there are no trials.
 WORK = 4_000_000_000
+#: The method of networks that are too large for trials.
+OF_LARGE_NETWORKS = "mse"
 #: What a value of a tensor counts for, in multiply-accumulates of a trial.
 VALUE = 8
 
@@ -41,7 +44,7 @@ class RangeChoice:
 
     ``method`` is a name in `RANGES`; ``cut`` says that the low end was raised to what the softmax
     that reads the tensor can tell from 0. ``error`` is the `output_error` with this tensor alone in
-    int8, ``minmax_error`` that with its whole range.
+    int8, ``minmax_error`` that with its whole range; None where nothing was tried.
     """
 
     tensor: str
@@ -49,8 +52,8 @@ class RangeChoice:
     cut: bool
     low: float
     high: float
-    error: float
-    minmax_error: float
+    error: float | None
+    minmax_error: float | None
 
 
 def choose_ranges(
@@ -67,7 +70,11 @@ def choose_ranges(
     """
     sets = [shared for shared in _sets(graph) if not set(wide).intersection(shared.activations)]
     count = len(next(iter(feeds.values())))
-    picked = np.linspace(0, count - 1, _affordable(graph, len(sets), count)).astype(np.int64)
+    work = _work(graph, len(sets))
+    if min(count, FEWEST) * work > 10 * WORK:
+        return {shared.activations[0]: _untried(shared, seen) for shared in sets}
+    tried = min(count, max(FEWEST, min(MOST, WORK // max(1, work))))
+    picked = np.linspace(0, count - 1, tried).astype(np.int64)
     trial = _Trial(graph, {name: array[np.unique(picked)] for name, array in feeds.items()})
     chosen = {}
     for number, shared in enumerate(sets, 1):
@@ -84,11 +91,15 @@ def _sets(graph: Graph) -> list[SharedRange]:
     return [s for s in dict.fromkeys(sets) if s.fixed is None and s.activations]
 
 
-def _affordable(graph: Graph, sets: int, count: int) -> int:
+def _work(graph: Graph, sets: int) -> int:
+    """Multiply-accumulates that the trials of one sample take; each computes half of the graph."""
     values = sum(graph.tensors[name].size for name in graph.activations())
-    # A trial computes about half of the network.
-    each = sets * len(RANGES) * (total_macs(graph) + VALUE * values) // 2
-    return min(count, max(FEWEST, min(MOST, WORK // max(1, each))))
+    return sets * len(RANGES) * (total_macs(graph) + VALUE * values) // 2
+
+
+def _untried(shared: SharedRange, seen: Mapping[str, Observation]) -> RangeChoice:
+    low, high = span(shared, seen, OF_LARGE_NETWORKS)
+    return RangeChoice(shared.activations[0], OF_LARGE_NETWORKS, False, low, high, None, None)
 
 
 class _Trial:
@@ -130,7 +141,7 @@ def _choose(
     name = shared.activations[0]
     tried: dict[QuantParams, float] = {}
     best: RangeChoice | None = None
-    whole = np.inf
+    whole = least = np.inf
     for method, cut, (low, high) in _candidates(graph, shared, seen, trial):
         quant = affine((low, high))
         error = tried.setdefault(quant, np.nan)
@@ -138,7 +149,8 @@ def _choose(
             error = tried[quant] = trial.error(shared, quant)
         if method == "minmax" and not cut:
             whole = error
-        if best is None or error < best.error:
+        if error < least:
+            least = error
             best = RangeChoice(name, method, cut, low, high, error, whole)
     assert best is not None
     return best

@@ -9,6 +9,7 @@ from typing import Any
 from edgecnn.errors import UserError
 from edgecnn.fixedpoint import dequantize, quantize
 from edgecnn.ir import Array, Graph
+from edgecnn.macs import total_macs
 from edgecnn.one_thread import one_blas_thread
 from edgecnn.quantization.auto_ranges import RangeChoice, choose_ranges
 from edgecnn.quantization.equalize import channel_peaks, islands, rescaled, spread
@@ -31,8 +32,10 @@ ALPHAS = (0.0, 0.25, 0.5)
 WORTH_TRYING = 4.0
 #: It is done where the error on samples apart gets this many times less.
 WORTH_DOING = 1.1
-#: Samples that it is tried on, and as many that it is judged on.
-TRIED = 128
+#: Samples that it is tried on, and as many that it is judged on; so many at least.
+TRIED, FEWEST = 128, 8
+#: Multiply-accumulates that these trials may take.
+WORK = 40_000_000_000
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,11 @@ def _equalized(
     free = spread(graph, found, peaks)
     if free.gain(found.labels[name] for name in graph.activations()) < WORTH_TRYING:
         return graph, None
-    learned, apart = _halves(feeds)
+    # Each candidate is observed, repaired and judged: some three runs of both kinds.
+    affordable = WORK // (6 * (len(ALPHAS) + 1) * max(1, total_macs(graph)))
+    if affordable < FEWEST:
+        return graph, None
+    learned, apart = _halves(feeds, min(TRIED, affordable))
     wanted = run_in_parts(run_float, graph, apart, judged(graph))
 
     def error(candidate: Graph) -> float:
@@ -211,10 +218,10 @@ def _equalized(
     return candidates[best], best
 
 
-def _halves(feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Even samples and odd ones, of each at most `TRIED`; a single one serves as both."""
-    even = {name: array[::2][:TRIED] for name, array in feeds.items()}
-    odd = {name: array[1::2][:TRIED] if len(array) > 1 else array for name, array in feeds.items()}
+def _halves(feeds: Mapping[str, Array], most: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Even samples and odd ones, of each at most so many; a single one serves as both."""
+    even = {name: array[::2][:most] for name, array in feeds.items()}
+    odd = {name: array[1::2][:most] if len(array) > 1 else array for name, array in feeds.items()}
     return even, odd
 
 

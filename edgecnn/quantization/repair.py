@@ -18,6 +18,7 @@ import numpy as np
 
 from edgecnn.fixedpoint import dequantize, quantize, round_and_clamp
 from edgecnn.ir import INT16, INT32, INT64, Array, Graph, Node, QuantParams, Tensor
+from edgecnn.macs import total_macs
 from edgecnn.operators import operator
 from edgecnn.passes.editing import unique_name
 from edgecnn.quantization.rounding import MAX_DEPTH, Moments, learn_rounding
@@ -29,6 +30,8 @@ from edgecnn.simulator import Values, chunks, run_float, run_int, run_node
 SAMPLES = 256
 #: Bytes that the activations of these samples may take.
 MEMORY = 1 << 31
+#: Multiply-accumulates that running them may take, and samples that are taken nevertheless.
+WORK, FEWEST = 40_000_000_000, 8
 
 Step = Callable[[str], None]
 
@@ -56,7 +59,8 @@ def repair(
 def _samples(graph: Graph, feeds: Mapping[str, Array]) -> int:
     each = 5 * sum(graph.tensors[name].size for name in graph.activations())
     given = len(next(iter(feeds.values())))
-    return max(1, min(given, SAMPLES, MEMORY // max(1, each)))
+    affordable = max(FEWEST, WORK // max(1, total_macs(graph)))
+    return max(1, min(given, SAMPLES, affordable, MEMORY // max(1, each)))
 
 
 class _Repair:
@@ -119,11 +123,12 @@ class _Repair:
         exact = self.float_graph.constant(twin.inputs[1])
         assert exact is not None
         assert weights.data is not None
-        scales = _along(weights, op.weights_axis)
-        moments = self._moments(node, twin)
+        scales = _along(weights, _axis(op))
+        learns = self.rounding and weights.size // weights.shape[_axis(op)] <= MAX_DEPTH
+        moments = self._moments(node, twin, learns)
         steps = op.filters(exact.astype(np.float64) / scales, len(moments.got))
         codes = op.filters(weights.data.astype(np.float64), len(moments.got))
-        if self.rounding and steps.shape[2] <= MAX_DEPTH:
+        if learns:
             codes = learn_rounding(steps, moments)
             data = op.from_filters(codes, weights.shape).astype(weights.dtype)
             self._replace(index, 1, replace(weights, data=data))
@@ -131,12 +136,12 @@ class _Repair:
             wanted = steps @ moments.wanted[:, :, None] - codes @ moments.got[:, :, None]
             self._shift(index, twin, wanted.reshape(-1) * scales.reshape(-1))
 
-    def _moments(self, node: Node, twin: Node) -> Moments:
+    def _moments(self, node: Node, twin: Node, has_second: bool) -> Moments:
         """The moments of what a layer and its twin read, gathered a few samples at a time."""
         op: Any = operator(node.op)
         read, should = node.inputs[0], twin.inputs[0]
         tensor, shape = self.graph.tensors[read], self.graph.tensors[node.inputs[1]].shape
-        moments = Moments()
+        moments = Moments(has_second=has_second)
         for part in chunks(len(self.codes[read]), self.graph):
             real = dequantize(self.codes[read][part], tensor.scale, tensor.zero_point)
             moments.add(
@@ -182,9 +187,14 @@ class _Repair:
         self.graph = self.graph.replace(nodes=tuple(nodes), tensors=tensors)
 
 
-def _along(weights: Tensor, axis: int | None) -> Array:
+def _axis(op: Any) -> int:
+    """That of the output channels of weights."""
+    assert op.weights_axis is not None
+    return int(op.weights_axis)
+
+
+def _along(weights: Tensor, axis: int) -> Array:
     """float64 scales of weights, in a shape that broadcasts; one for each channel."""
-    assert axis is not None
     assert weights.quant is not None
     shape = [1] * len(weights.shape)
     shape[axis] = -1

@@ -27,11 +27,13 @@ class Moments:
     """First and second moments of what a layer reads, over the rows of its columns.
 
     ``got`` is what the int8 layer reads, and ``wanted`` what the float one reads in its place:
-    (groups, rows, depth) a time.
+    (groups, rows, depth) a time. The second moments are left out where only means are needed:
+    they take the square of the depth in memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_second: bool = True) -> None:
         self.rows = 0
+        self._has_second = has_second
         self._got: Array = np.zeros(())
         self._wanted: Array = np.zeros(())
         self._square: Array = np.zeros(())
@@ -45,8 +47,9 @@ class Moments:
         self.rows += got.shape[1]
         self._got = self._got + got.sum(axis=1)
         self._wanted = self._wanted + wanted.sum(axis=1)
-        self._square = self._square + got.transpose(0, 2, 1) @ got
-        self._cross = self._cross + got.transpose(0, 2, 1) @ wanted
+        if self._has_second:
+            self._square = self._square + got.transpose(0, 2, 1) @ got
+            self._cross = self._cross + got.transpose(0, 2, 1) @ wanted
 
     @property
     def got(self) -> Array:
