@@ -22,7 +22,10 @@ from edgecnn.support import require_supported
 from tests.quantization.networks import network, rescaled_chain
 from tests.quantization.test_repair import deep, noise, samples
 
-RNG = np.random.default_rng(0)
+
+def drawn() -> np.random.Generator:
+    """The same numbers for each test, whatever ran before."""
+    return np.random.default_rng(0)
 
 
 def classifier(last: str = "softmax") -> Graph:
@@ -31,7 +34,7 @@ def classifier(last: str = "softmax") -> Graph:
         "argmax": ("argmax", ("t0",), ArgmaxAttributes(1)),
     }
     layers = [("fully_connected", ("x", "w", ""), FullyConnectedAttributes()), ends[last]]
-    return network(layers, {"w": RNG.normal(0, 3, (6, 12))}, (1, 12))  # type: ignore[arg-type]
+    return network(layers, {"w": drawn().normal(0, 3, (6, 12))}, (1, 12))  # type: ignore[arg-type]
 
 
 def test_words() -> None:
@@ -74,7 +77,7 @@ def test_auto_is_at_least_as_good_as_each_method_for_each_tensor() -> None:
 
 def test_the_range_before_softmax_is_cut_where_it_does_not_matter() -> None:
     graph = classifier()
-    feeds = {"x": RNG.normal(size=(200, 1, 12)).astype(np.float32)}
+    feeds = {"x": drawn().normal(size=(200, 1, 12)).astype(np.float32)}
     result = quantize_by_recipe(graph, feeds, Recipe(AUTO))
     choice = result.ranges["t0"]
     values = run_float(graph, feeds)["t0"]
@@ -144,7 +147,7 @@ def test_refusals() -> None:
 
 def test_operators_without_columns_are_passed_over() -> None:
     graph = network([("tanh", ("x",), Attributes())], {}, (1, 4))
-    feeds = {"x": RNG.normal(size=(10, 1, 4)).astype(np.float32)}
+    feeds = {"x": drawn().normal(size=(10, 1, 4)).astype(np.float32)}
     assert quantize_by_recipe(graph, feeds, Recipe(AUTO)).graph.is_quantized
 
 

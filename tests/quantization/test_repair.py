@@ -19,7 +19,12 @@ from edgecnn.simulator import run_float, run_int
 from edgecnn.support import require_supported
 from tests.quantization.networks import network
 
-RNG = np.random.default_rng(0)
+
+def drawn() -> np.random.Generator:
+    """The same numbers for each test, whatever ran before."""
+    return np.random.default_rng(0)
+
+
 SHAPE = (1, 8, 8, 3)
 
 
@@ -132,7 +137,7 @@ def test_weights_that_two_layers_share_are_repaired_for_each() -> None:
     same = Conv2DAttributes(padding=(1, 1, 1, 1))
     graph = network(
         [("conv2d", ("x", "w", "b"), same), ("conv2d", ("t0", "w", "b"), same)],
-        {"w": RNG.normal(0, 0.3, (3, 3, 3, 3)), "b": RNG.normal(0, 0.3, 3)},
+        {"w": drawn().normal(0, 0.3, (3, 3, 3, 3)), "b": drawn().normal(0, 0.3, 3)},
         SHAPE,
     )
     learned, apart = samples(40, 0), samples(40, 1)
